@@ -1,0 +1,131 @@
+"""The dbt side of a build: its connection, its arguments, and what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orchestration.database import Database
+from orchestration.errors import LoyaltyError
+from orchestration.settings import PROJECT_DIR
+
+DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
+"""The dbt of this very environment, whatever the PATH says."""
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What one `dbt build` did.
+
+    Attributes:
+        counts: Nodes per status, such as {"success": 40, "pass": 120, "warn": 1}.
+        failures: One line per failed or skipped-by-error node: its name and dbt's message.
+        seconds: How long dbt took.
+    """
+
+    counts: Mapping[str, int]
+    failures: Sequence[str]
+    seconds: float
+
+
+def dbt_environment(warehouse: Database) -> dict[str, str]:
+    """The connection fields that profiles.yml reads, the password among them."""
+    fields = warehouse.fields
+    return {
+        "LOYALTY_DBT_HOST": fields.get("host", "localhost"),
+        "LOYALTY_DBT_PORT": fields.get("port", "5432"),
+        "LOYALTY_DBT_USER": fields.get("user", ""),
+        "LOYALTY_DBT_DBNAME": fields.get("dbname", fields.get("user", "")),
+        "LOYALTY_DBT_SSLMODE": fields.get("sslmode", "prefer"),
+        "DBT_ENV_SECRET_LOYALTY_PASSWORD": fields.get("password", ""),
+    }
+
+
+def parse_as_of(text: str | None) -> str | None:
+    """An instant in ISO 8601 with its offset; one without an offset is UTC.
+
+    Raises:
+        LoyaltyError: The text is not an instant.
+    """
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise LoyaltyError(
+            f"--as-of {text!r} is not an instant.",
+            remedy="Write it as 2026-03-31 or 2026-03-31T22:00:00+02:00.",
+        ) from None
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).isoformat()
+
+
+def dbt_build_arguments(
+    *, as_of: str | None = None, full_refresh: bool = False, select: str | None = None
+) -> list[str]:
+    """The arguments after `dbt` for one build; `as_of` as `parse_as_of` gives it."""
+    arguments = ["build"]
+    if as_of is not None:
+        arguments += ["--vars", json.dumps({"as_of": as_of})]
+    if full_refresh:
+        arguments.append("--full-refresh")
+    if select is not None:
+        arguments += ["--select", select]
+    return arguments
+
+
+def run_dbt(
+    warehouse: Database, arguments: Sequence[str], *, target_dir: Path, quiet: bool
+) -> BuildResult:
+    """Runs dbt as a child process in the checkout and reads its results.
+
+    Args:
+        warehouse: Where dbt builds.
+        arguments: As `dbt_build_arguments` gives them.
+        target_dir: Where dbt leaves its artifacts and log.
+        quiet: Whether dbt's own output is kept from the terminal.
+
+    Raises:
+        LoyaltyError: dbt could not start, or stopped before it ran a model.
+    """
+    results_file = target_dir / "run_results.json"
+    results_file.unlink(missing_ok=True)
+    environment = {
+        **os.environ,
+        **dbt_environment(warehouse),
+        "DBT_TARGET_PATH": str(target_dir),
+        "DBT_LOG_PATH": str(target_dir),
+    }
+    process = subprocess.run(
+        [DBT_EXECUTABLE, *arguments],
+        cwd=PROJECT_DIR,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if quiet else None,
+        check=False,
+    )
+    if not results_file.exists():
+        raise LoyaltyError(
+            f"dbt stopped before it built anything (exit code {process.returncode}).",
+            remedy=f"Its log says why: {target_dir / 'dbt.log'}",
+        )
+    return read_results(results_file)
+
+
+def read_results(results_file: Path) -> BuildResult:
+    """Summarises dbt's run_results.json."""
+    document = json.loads(results_file.read_text())
+    counts: dict[str, int] = {}
+    failures: list[str] = []
+    for result in document["results"]:
+        status = str(result["status"])
+        counts[status] = counts.get(status, 0) + 1
+        if status in ("error", "fail", "runtime error"):
+            message = " ".join(str(result.get("message") or "").split())
+            failures.append(f"{result['unique_id'].split('.', 2)[2]}: {message}")
+    return BuildResult(counts, failures, float(document["elapsed_time"]))

@@ -1,0 +1,78 @@
+"""What every command shares: the console, `--json`, errors in plain words, and the databases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import psycopg
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from orchestration.databases import Databases, open_databases
+from orchestration.errors import LoyaltyError
+from orchestration.settings import Settings
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON instead of text.")]
+
+
+def group(help_text: str) -> typer.Typer:
+    """A Typer group in the house style: no completion options, help where no command is given."""
+    return typer.Typer(help=help_text, no_args_is_help=True, add_completion=False)
+
+
+def settings() -> Settings:
+    """The effective configuration.
+
+    Raises:
+        LoyaltyError: A LOYALTY_* variable has a value that cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        names = ", ".join(
+            f"LOYALTY_{str(e['loc'][0]).upper()} ({e['msg']})" for e in error.errors()
+        )
+        raise LoyaltyError(f"The configuration cannot be used: {names}.") from None
+
+
+def databases() -> Databases:
+    """Both databases, the embedded server started where it is needed."""
+    return open_databases(settings())
+
+
+def print_json(value: Any) -> None:
+    """Prints one JSON document to standard output, and nothing around it."""
+    typer.echo(json.dumps(value, default=str, indent=2, ensure_ascii=False))
+
+
+def guarded(command: Callable[[], None]) -> int:
+    """Runs the application and turns what users can act on into an exit code and plain words.
+
+    Returns:
+        0 done, 1 failed, 2 usage (Typer's own), 130 interrupted.
+    """
+    try:
+        command()
+    except LoyaltyError as error:
+        err.print("[bold red]Error:[/] ", end="")
+        err.print(error.problem, markup=False)
+        if error.remedy:
+            err.print(error.remedy, markup=False)
+        return 1
+    except psycopg.Error as error:
+        diag = error.diag
+        err.print("[bold red]Error:[/] PostgreSQL said: ", end="")
+        err.print((diag.message_primary or str(error)).strip(), markup=False)
+        return 1
+    except KeyboardInterrupt:
+        err.print("Interrupted. Nothing half-done is visible; run the command again to continue.")
+        return 130
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0

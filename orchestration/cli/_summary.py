@@ -1,0 +1,108 @@
+"""What a run left behind, read from the warehouse."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from psycopg import errors
+from psycopg.rows import dict_row
+from rich.table import Table
+
+from orchestration.cli._frame import out
+from orchestration.database import Database
+
+SYNCED = """
+select sync_tables.table_name, sync_tables.mode, sync_tables.rows_read,
+    sync_tables.rows_changed, sync_tables.rows_deleted
+from ops.sync_tables
+where sync_tables.sync_id = (select max(sync_runs.sync_id) from ops.sync_runs)
+order by sync_tables.rows_read desc, sync_tables.table_name
+"""
+
+SHOPS = """
+select dim_shops.shop_domain as shop, latest.total_customers as customers,
+    latest.closing_points as points_outstanding
+from marts.dim_shops
+inner join (
+    select distinct on (loyalty_analytics.shop_id) loyalty_analytics.*
+    from marts.loyalty_analytics
+    where loyalty_analytics.period_type = 'daily'
+    order by loyalty_analytics.shop_id, loyalty_analytics.date desc
+) as latest on dim_shops.shop_id = latest.shop_id
+order by dim_shops.shop_domain
+"""
+
+LAST_MONTH = """
+select dim_shops.shop_domain as shop, loyalty_analytics.date as month,
+    loyalty_analytics.new_customers, loyalty_analytics.active_customers,
+    loyalty_analytics.points_earned, loyalty_analytics.points_redeemed,
+    loyalty_analytics.total_revenue, loyalty_analytics.loyalty_revenue
+from marts.loyalty_analytics
+inner join marts.dim_shops on loyalty_analytics.shop_id = dim_shops.shop_id
+where loyalty_analytics.period_type = 'monthly'
+    and loyalty_analytics.date = (
+        select max(closed.date) from marts.loyalty_analytics as closed
+        where closed.period_type = 'monthly' and closed.is_complete
+    )
+order by dim_shops.shop_domain
+"""
+
+SEGMENTS = """
+select customer_segments.name as segment, dim_shops.shop_domain as shop,
+    customer_segments.customer_count as customers
+from marts.customer_segments
+inner join marts.dim_shops on customer_segments.shop_id = dim_shops.shop_id
+order by customer_segments.customer_count desc nulls last, customer_segments.segment_id
+limit 5
+"""
+
+INVALID = """
+select customer_segments.name as segment, dim_shops.shop_domain as shop,
+    customer_segments.rule_error as problem
+from marts.customer_segments
+inner join marts.dim_shops on customer_segments.shop_id = dim_shops.shop_id
+where customer_segments.rule_status = 'invalid'
+order by customer_segments.segment_id
+"""
+
+PARTS = {
+    "synced": SYNCED,
+    "shops": SHOPS,
+    "last_month": LAST_MONTH,
+    "largest_segments": SEGMENTS,
+    "invalid_rules": INVALID,
+}
+
+
+def collect(warehouse: Database) -> dict[str, Any]:
+    """The summary as plain data; a part whose relation does not exist yet is left out."""
+    parts: dict[str, Any] = {}
+    with warehouse.connect(autocommit=True) as connection:
+        cursor = connection.cursor(row_factory=dict_row)
+        for name, query in PARTS.items():
+            with suppress(errors.UndefinedTable):
+                parts[name] = cursor.execute(query).fetchall()
+    return parts
+
+
+def show(title: str, rows: list[dict[str, Any]]) -> None:
+    """Prints rows as a table: numbers to the right, with thousands separators."""
+    if not rows:
+        return
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for name, value in rows[0].items():
+        justify = "right" if isinstance(value, (int, float)) or name.endswith("revenue") else "left"
+        table.add_column(name.replace("_", " "), justify=justify)
+    for row in rows:
+        table.add_row(*(_text(value) for value in row.values()))
+    out.print()
+    out.print(table)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,}" if hasattr(value, "quantize") else str(value)

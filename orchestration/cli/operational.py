@@ -1,0 +1,104 @@
+"""`loyalty operational`: create the application's schema, compare a database with it, grant on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from orchestration import operational
+from orchestration.cli._frame import Json, databases, group, out, print_json, settings
+from orchestration.operational import Difference, Severity
+
+app = group("The application's database: create its schema, check it, print the grants.")
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
+
+
+@app.command()
+def create(as_json: Json = False) -> None:
+    """Create the 15 tables of the v2 schema, or bring our own copy of it up to date.
+
+    Never touches tables that this project did not create.
+    """
+    found = databases()
+    schema = found.operational_schema
+    applied = operational.create(found.operational, schema)
+    if as_json:
+        print_json({"schema": schema, "applied": applied})
+        return
+    where = escape(f"schema {schema} of {found.operational.location}")
+    if applied:
+        out.print(f"Created the 15 tables in {where} (revisions {', '.join(applied)}).")
+    else:
+        out.print(f"Nothing to do: {where} is up to date.")
+
+
+@app.command()
+def check(as_json: Json = False) -> None:
+    """Compare the operational database with what the warehouse needs; exit 1 where it cannot work.
+
+    Lists every difference by table and column. Errors keep the sync from working; warnings and
+    additions do not.
+    """
+    found = databases()
+    schema = found.operational_schema
+    differences = operational.check(found.operational, schema)
+    counts = Counter(difference.severity for difference in differences)
+    if as_json:
+        print_json(
+            {
+                "schema": schema,
+                "ok": not counts[Severity.ERROR],
+                "differences": [asdict(difference) for difference in differences],
+            }
+        )
+    else:
+        _show(differences)
+        where = escape(f"Schema {schema} of {found.operational.location}")
+        verdict = (
+            "[red]cannot be synced[/]" if counts[Severity.ERROR] else "[green]can be synced[/]"
+        )
+        out.print(
+            f"{where} {verdict}: {counts[Severity.ERROR]} errors, "
+            f"{counts[Severity.WARNING]} warnings, {counts[Severity.INFO]} notes."
+        )
+    if counts[Severity.ERROR]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def grants(
+    role: Annotated[
+        str, typer.Option("--role", help="The role that LOYALTY_OPERATIONAL_URL logs in as.")
+    ],
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="For a role that never activates.")
+    ] = False,
+) -> None:
+    """Print the GRANT statements that the role needs, for the database's owner to run.
+
+    They cover reading all tables but the shops' access tokens, and the few writes of activation.
+    """
+    schema = settings().operational_schema
+    typer.echo(operational.grants(schema, role, activation=not read_only), nl=False)
+
+
+def _show(differences: list[Difference]) -> None:
+    if not differences:
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("Severity", "Where", "Difference"):
+        table.add_column(heading, overflow="fold")
+    for difference in differences:
+        colour = _COLOURS[difference.severity]
+        table.add_row(
+            f"[{colour}]{difference.severity}[/]",
+            escape(difference.place),
+            escape(difference.problem),
+        )
+    out.print(table)

@@ -1,0 +1,111 @@
+"""Connections to PostgreSQL, and the plain words for why one could not be had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import conninfo
+from psycopg.rows import TupleRow
+
+from orchestration.errors import LoyaltyError
+
+MINIMUM_VERSION = 15
+"""The oldest PostgreSQL major version that is supported."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database and what to call it in messages.
+
+    Attributes:
+        name: How messages call it: "operational database" or "warehouse".
+        url: A libpq URL or connection string. May hold a password: never log it, show `location`.
+        variable: The environment variable that sets it, for messages.
+    """
+
+    name: str
+    url: str
+    variable: str
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The connection fields of libpq (host, port, user, password, dbname, sslmode …) of the URL.
+
+        Raises:
+            LoyaltyError: The URL is not one that libpq understands.
+        """
+        url = self.url
+        for driver in ("postgresql+psycopg://", "postgresql+psycopg2://"):
+            url = url.replace(driver, "postgresql://", 1) if url.startswith(driver) else url
+        try:
+            return {key: str(value) for key, value in conninfo.conninfo_to_dict(url).items()}
+        except psycopg.Error:
+            # libpq's own message may quote the URL, password and all.
+            raise LoyaltyError(
+                f"The URL of the {self.name} is not a PostgreSQL URL.",
+                remedy=f"Set {self.variable} to postgresql://user:password@host:5432/database.",
+            ) from None
+
+    @property
+    def location(self) -> str:
+        """Where the database is, without secrets: `user@host:port/dbname`."""
+        fields = self.fields
+        user, host = fields.get("user", ""), fields.get("host", "localhost")
+        at = f"{user}@" if user else ""
+        return f"{at}{host}:{fields.get('port', '5432')}/{fields.get('dbname', user)}"
+
+    def connect(self, *, autocommit: bool = False, **options: Any) -> psycopg.Connection[TupleRow]:
+        """Opens a connection with UTC as its time zone and prepared statements off (poolers).
+
+        Args:
+            autocommit: Whether each statement is a transaction of its own.
+            options: More libpq fields, such as `application_name`.
+
+        Raises:
+            LoyaltyError: It cannot be reached, refuses the login, does not exist, or is too old.
+        """
+        fields: dict[str, Any] = {
+            "application_name": "loyalty-warehouse",
+            "connect_timeout": "10",
+            **self.fields,
+            **options,
+        }
+        try:
+            connection = psycopg.connect(autocommit=True, prepare_threshold=None, **fields)
+        except psycopg.Error as error:
+            raise self._unreachable(error) from None
+        major = connection.info.server_version // 10000
+        if major < MINIMUM_VERSION:
+            connection.close()
+            raise LoyaltyError(
+                f"The {self.name} at {self.location} runs PostgreSQL {major}, which is too old.",
+                remedy=f"PostgreSQL {MINIMUM_VERSION} or newer is needed.",
+            )
+        connection.execute("set time zone 'UTC'")
+        connection.autocommit = autocommit
+        return connection
+
+    def _unreachable(self, error: psycopg.Error) -> LoyaltyError:
+        text = str(error)
+        if "password authentication failed" in text or "no password supplied" in text:
+            problem, remedy = "refused the user name or the password", "Check the login in"
+        elif "does not exist" in text and "database" in text:
+            problem, remedy = "does not exist on that server", "Create it, or correct the name in"
+        elif "pg_hba.conf" in text:
+            problem, remedy = (
+                "does not let this client in (pg_hba.conf)",
+                "Allow it there, or check",
+            )
+        elif "too many" in text or "reserved for" in text:
+            problem, remedy = "has no connection left", "Try again later, or raise the limit; see"
+        elif "starting up" in text or "shutting down" in text or "recovery" in text:
+            problem, remedy = "is starting up or shutting down", "Try again in a moment; see"
+        else:
+            problem, remedy = "cannot be reached", "Is the server running? Check host and port in"
+        detail = text.strip().splitlines()[-1] if text.strip() else type(error).__name__
+        return LoyaltyError(
+            f"The {self.name} at {self.location} {problem}: {detail}",
+            remedy=f"{remedy} {self.variable}.",
+        )

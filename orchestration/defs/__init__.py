@@ -1,0 +1,1 @@
+"""Thin Dagster adapters over the domain packages: assets, jobs, schedules, resources."""

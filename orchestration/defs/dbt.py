@@ -1,0 +1,116 @@
+"""The dbt models as Dagster assets, their tests as checks, and the compiled rules they read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+
+from orchestration import segments
+from orchestration.build import DBT_EXECUTABLE, dbt_build_arguments, dbt_environment, parse_as_of
+from orchestration.defs.resources import DatabasesResource, failure
+from orchestration.defs.run_config import BuildConfig
+from orchestration.errors import LoyaltyError
+from orchestration.settings import PROJECT_DIR
+from orchestration.warehouse import writer_lock
+
+DBT_SOURCES = ("dbt_project.yml", "profiles.yml", "models", "macros", "seeds", "tests/dbt")
+PLAN_KEYS = [
+    dg.AssetKey(["ops", name]) for name in ("segment_plan", "segment_parameters", "segment_rules")
+]
+
+project = DbtProject(project_dir=PROJECT_DIR, profiles_dir=PROJECT_DIR)
+
+
+def manifest_path() -> Path:
+    """The dbt project's manifest as it is now: parsed anew only where a file of it is newer."""
+    newest = max(_modified(PROJECT_DIR / name) for name in DBT_SOURCES)
+    manifest = project.manifest_path
+    if not manifest.exists() or manifest.stat().st_mtime <= newest:
+        project.preparer.prepare(project)
+    return manifest
+
+
+def _modified(path: Path) -> float:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return max(file.stat().st_mtime for file in files)
+
+
+class Translator(DagsterDbtTranslator):
+    """Assets are keyed by warehouse schema and relation, and grouped by schema."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """The schema and the name: `marts/fct_orders`, `raw/shops`."""
+        props = dbt_resource_props
+        if props["resource_type"] == "source":
+            return dg.AssetKey([props["source_name"], props["name"]])
+        return dg.AssetKey([props["config"].get("schema") or "seeds", props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """The warehouse schema, so that the lineage graph reads from raw to marts."""
+        return self.get_asset_key(dbt_resource_props).path[0]
+
+
+@dg.multi_asset(
+    name="compile_segment_rules",
+    specs=[
+        dg.AssetSpec(
+            key,
+            deps=[dg.AssetKey(["raw", "customer_segments"])],
+            group_name="ops",
+            kinds={"postgres"},
+        )
+        for key in PLAN_KEYS
+    ],
+)
+def compile_segment_rules(
+    context: dg.AssetExecutionContext, databases: DatabasesResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Compiles the merchants' JSON rules into the plan that the segment models read."""
+    try:
+        warehouse = databases.open().warehouse
+        with writer_lock(warehouse, waiting=context.log.info):
+            report = segments.compile_rules(warehouse)
+    except LoyaltyError as error:
+        raise failure(error) from error
+    for key in PLAN_KEYS:
+        yield dg.MaterializeResult(asset_key=key, metadata=report.metadata())
+
+
+@dbt_assets(
+    manifest=manifest_path(),
+    project=project,
+    dagster_dbt_translator=Translator(),
+    name="dbt_build",
+)
+def dbt_models(
+    context: dg.AssetExecutionContext,
+    config: BuildConfig,
+    dbt: DbtCliResource,
+    databases: DatabasesResource,
+) -> Iterator[Any]:
+    """Builds and tests every dbt model, in dependency order."""
+    try:
+        warehouse = databases.open().warehouse
+        as_of = parse_as_of(config.as_of)
+        # dagster-dbt reads the profile in this process, too (row counts, column lineage).
+        os.environ.update(dbt_environment(warehouse))
+        with writer_lock(warehouse, waiting=context.log.info):
+            arguments = dbt_build_arguments(as_of=as_of, full_refresh=config.full_refresh)
+            yield from (
+                dbt.cli(arguments, context=context)
+                .stream()
+                .fetch_row_counts()
+                .fetch_column_metadata()
+            )
+    except LoyaltyError as error:
+        raise failure(error) from error
+
+
+def dbt_resource() -> DbtCliResource:
+    """The dbt of this environment, on this checkout."""
+    return DbtCliResource(project_dir=project, dbt_executable=DBT_EXECUTABLE)

@@ -1,0 +1,24 @@
+"""The run: sync, build and activate as one job, daily, retried where a retry can help."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
+"""For lost connections and restarts; failures that a retry cannot mend say so themselves."""
+
+loyalty_run = dg.define_asset_job(
+    name="loyalty_run",
+    description="Sync the application's tables, build and test every model, write segments back.",
+    selection=dg.AssetSelection.all(),
+    executor_def=dg.in_process_executor,
+    op_retry_policy=RETRY,
+)
+
+daily = dg.ScheduleDefinition(
+    name="daily",
+    job=loyalty_run,
+    cron_schedule="0 3 * * *",
+    execution_timezone="UTC",
+    description="Every night at 03:00 UTC.",
+)

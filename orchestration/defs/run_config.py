@@ -1,0 +1,32 @@
+"""What a run can be told: Dagster config classes shared by the assets and `loyalty run`."""
+
+from __future__ import annotations
+
+import dagster as dg
+from pydantic import Field
+
+
+class SyncConfig(dg.Config):
+    """How to mirror the operational tables."""
+
+    full: bool = Field(default=False, description="Compare every row, whatever changed.")
+    allow_large_changes: bool = Field(
+        default=False, description="Let a sync through that tombstones most of a table."
+    )
+
+
+class BuildConfig(dg.Config):
+    """What to build."""
+
+    as_of: str | None = Field(
+        default=None, description="ISO 8601 instant; default: the last sync's snapshot."
+    )
+    full_refresh: bool = Field(default=False, description="Recompute every model from raw.")
+
+
+class ActivationConfig(dg.Config):
+    """How to write back."""
+
+    allow_large_changes: bool = Field(
+        default=False, description="Let changes through that the brakes would hold."
+    )

@@ -1,0 +1,126 @@
+"""Runs the Dagster job in this process, as a run that the Dagster UI lists."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from orchestration.settings import Settings
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What `loyalty run` was asked for; see the command's help."""
+
+    as_of: str | None = None
+    full_refresh: bool = False
+    activate: bool = True
+    allow_large_changes: bool = False
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        run_id: Dagster's id of the run.
+        success: Whether every step succeeded.
+        failures: For each failed step, its name and why, in plain words.
+        failed_checks: The dbt tests that failed as errors.
+        warned_checks: The dbt tests that failed as warnings.
+        passed_checks: How many dbt tests passed.
+        built: How many relations were built.
+    """
+
+    run_id: str
+    success: bool
+    failures: Sequence[str]
+    failed_checks: Sequence[str]
+    warned_checks: Sequence[str]
+    passed_checks: int
+    built: int
+
+
+def dagster_home(settings: Settings) -> Path:
+    """Dagster's home below LOYALTY_HOME, made with our dagster.yaml where it is missing.
+
+    Sets DAGSTER_HOME for this process and its children, unless the user has set it already.
+    """
+    if configured := os.environ.get("DAGSTER_HOME"):
+        return Path(configured)
+    home = settings.home.resolve() / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    configuration = home / "dagster.yaml"
+    if not configuration.exists():
+        configuration.write_text(
+            (resources.files("orchestration") / "dagster.yaml").read_text(encoding="utf-8")
+        )
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def run(settings: Settings, options: RunOptions) -> RunResult:
+    """Executes sync → build → activate once.
+
+    Importing Dagster and the definitions takes seconds, so it happens here and not at import.
+    """
+    dagster_home(settings)
+    import dagster as dg
+
+    from orchestration.definitions import defs
+
+    job = defs.resolve_job_def("loyalty_run")
+    steps = {
+        "sync": {"config": {"allow_large_changes": options.allow_large_changes}},
+        "dbt_build": {"config": {"as_of": options.as_of, "full_refresh": options.full_refresh}},
+        "activate": {"config": {"allow_large_changes": options.allow_large_changes}},
+    }
+    selection = None
+    if not options.activate:
+        del steps["activate"]
+        selection = [
+            key for key in job.asset_layer.executable_asset_keys if key.path[0] != "operational"
+        ]
+    with dg.DagsterInstance.get() as instance:
+        result = job.execute_in_process(
+            run_config={"ops": steps, "loggers": {"progress": {}}},
+            instance=instance,
+            raise_on_error=False,
+            asset_selection=selection,
+            tags={"loyalty/command": "run"},
+        )
+    evaluations = result.get_asset_check_evaluations()
+    failed = [check for check in evaluations if not check.passed]
+    blocking = [c for c in failed if c.severity == dg.AssetCheckSeverity.ERROR]
+    return RunResult(
+        run_id=result.run_id,
+        success=result.success and not blocking,
+        failures=[
+            f"{event.step_key}: {_plain(event)}"
+            for event in result.all_events
+            if event.is_step_failure
+        ],
+        failed_checks=[c.check_name for c in blocking],
+        warned_checks=[c.check_name for c in failed if c not in blocking],
+        passed_checks=sum(check.passed for check in evaluations),
+        built=sum(
+            1
+            for event in result.all_events
+            if event.is_step_materialization
+            and event.asset_key is not None
+            and event.asset_key.path[0] not in ("raw", "ops", "operational")
+        ),
+    )
+
+
+def _plain(event: object) -> str:
+    data = event.step_failure_data  # type: ignore[attr-defined]
+    if data.user_failure_data and data.user_failure_data.description:
+        remedy = data.user_failure_data.metadata.get("what_to_do")
+        text = str(data.user_failure_data.description)
+        return f"{text} {remedy.value}" if remedy else text
+    cause = data.error.cause or data.error if data.error else None
+    return str(cause.message).strip() if cause else "failed without saying why"

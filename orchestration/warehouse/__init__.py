@@ -1,0 +1,6 @@
+"""The warehouse's own frame: schemas, ops tables by migrations, and the one-writer lock."""
+
+from orchestration.warehouse.frame import prepare
+from orchestration.warehouse.lock import writer_lock
+
+__all__ = ["prepare", "writer_lock"]

@@ -1,0 +1,61 @@
+"""The one-writer lock: sync, build and activate never write the warehouse at the same time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from orchestration.database import Database
+from orchestration.errors import LoyaltyError
+
+KEY = 0x6C6F7961  # "loya": any fixed number that no other program is likely to lock
+_held = threading.local()
+
+
+@contextmanager
+def writer_lock(
+    warehouse: Database,
+    *,
+    wait_seconds: float = 600.0,
+    waiting: Callable[[str], None] = lambda message: None,
+) -> Iterator[None]:
+    """Holds the warehouse's session advisory lock; re-entrant within a thread.
+
+    The lock lives on a connection of its own, so it ends with the process, however that ends.
+    It needs a direct connection: a pooler in transaction mode would lose it.
+
+    Args:
+        warehouse: The warehouse to lock.
+        wait_seconds: How long to wait for another run to finish; 0 refuses at once.
+        waiting: Is told, once, in plain words, that another run is being waited for.
+
+    Raises:
+        LoyaltyError: Another run still holds the lock when the wait is over.
+    """
+    held: set[str] = _held.__dict__.setdefault("locations", set())
+    if warehouse.location in held:
+        yield
+        return
+    with warehouse.connect(autocommit=True, application_name="loyalty-writer-lock") as connection:
+        deadline = time.monotonic() + wait_seconds
+        told = False
+        while True:
+            row = connection.execute("select pg_try_advisory_lock(%s)", [KEY]).fetchone()
+            if row and row[0]:
+                break
+            if time.monotonic() >= deadline:
+                raise LoyaltyError(
+                    f"Another loyalty run is writing the warehouse at {warehouse.location}.",
+                    remedy="Wait until it has finished, then run this command again.",
+                )
+            if not told:
+                waiting("Another run is writing the warehouse; waiting for it to finish …")
+                told = True
+            time.sleep(0.5)
+        held.add(warehouse.location)
+        try:
+            yield
+        finally:
+            held.discard(warehouse.location)
