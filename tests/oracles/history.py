@@ -1,0 +1,246 @@
+"""Random histories of a loyalty program, as rows of the application's tables: nasty but legal.
+
+Instants are drawn from a small pool, so that ties are common and many lie on a local midnight or
+a microsecond beside it. Times may be NULL, infinite or before the year 2000; types and statuses
+may be unknown; rows may be dated after `as_of`.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+ZONES = {
+    "alder-and-ash.myshopify.com": "America/New_York",
+    "dune-and-daughters.myshopify.com": "Asia/Kolkata",
+    "everfell-outdoor.myshopify.com": "Pacific/Auckland",
+    "not-in-the-seed.myshopify.com": "UTC",
+}
+Row = dict[str, Any]
+
+
+@dataclass
+class History:
+    """A program's rows by table, and the instant that the warehouse is built for."""
+
+    as_of: datetime
+    tables: dict[str, list[Row]] = field(default_factory=dict)
+
+    def rows(self, table: str) -> list[Row]:
+        return self.tables.setdefault(table, [])
+
+    def add(self, table: str, **values: Any) -> int:
+        """Appends a row with the next id and gives that id."""
+        row = {"id": len(self.rows(table)) + 1, **values}
+        self.rows(table).append(row)
+        return int(row["id"])
+
+    def zone(self, shop: Row) -> ZoneInfo:
+        return ZoneInfo(ZONES[shop["shop_domain"]])
+
+
+def clean(moment: Any) -> datetime | None:
+    """A usable instant, or None: infinite times and those before 2000 count as NULL."""
+    if moment is None or isinstance(moment, str) or moment.year < 2000:
+        return None
+    assert isinstance(moment, datetime)
+    return moment
+
+
+def random_history(
+    seed: int,
+    *,
+    as_of: datetime = datetime(2025, 1, 8, 15, 30, tzinfo=UTC),
+    days: int = 110,
+    customers: int = 25,
+) -> History:
+    """A program of four shops in four time zones, `customers` each, over the days before as_of."""
+    draw = random.Random(seed)
+    history = History(as_of)
+    pool = _instants(draw, as_of, days)
+
+    def moment(*, nulls: float = 0.04, odd: float = 0.02) -> Any:
+        luck = draw.random()
+        if luck < nulls:
+            return None
+        if luck < nulls + odd:
+            return draw.choice(["infinity", "-infinity", datetime(1970, 1, 1, tzinfo=UTC)])
+        return draw.choice(pool)
+
+    for number, domain in enumerate(ZONES):
+        _shop(history, draw, moment, number, domain, customers)
+    return history
+
+
+def _instants(draw: random.Random, as_of: datetime, days: int) -> list[datetime]:
+    first: date = (as_of - timedelta(days=days)).date()
+    pool: list[datetime] = []
+    for _ in range(150):
+        day = first + timedelta(days=draw.randrange(days + 4))
+        zone = ZoneInfo(draw.choice(list(ZONES.values())))
+        midnight = datetime.combine(day, time(), zone).astimezone(UTC)
+        pool.append(midnight + timedelta(microseconds=draw.choice([-1, 0, 0, 1])))
+        pool.append(midnight + timedelta(seconds=draw.randrange(86_400)))
+    return [*pool, as_of, as_of + timedelta(microseconds=1), as_of - timedelta(microseconds=1)]
+
+
+def _shop(
+    history: History, draw: random.Random, moment: Any, number: int, domain: str, customers: int
+) -> None:
+    shop_id = history.add(
+        "shops",
+        shop_domain=domain,
+        points_per_dollar=draw.choice([None, Decimal("1.00"), Decimal("2.50"), Decimal("10.00")]),
+        created_at=moment(),
+    )
+    tiers = [
+        history.add(
+            "tier_definitions",
+            shop_id=shop_id,
+            name=f"Tier {level}",
+            tier_level=level,
+            tier_type=draw.choice([None, "points_based", "spend_based", "hybrid", "mystery"]),
+            points_multiplier=draw.choice(
+                [None, Decimal("1.00"), Decimal("1.50"), Decimal("2.25")]
+            ),
+            is_active=True,
+        )
+        for level in (1, 2, 3)
+    ]
+    start = history.as_of - timedelta(days=200)
+    campaigns = [
+        history.add(
+            "campaigns",
+            shop_id=shop_id,
+            name=f"Campaign {index}",
+            start_date=start,
+            end_date=history.as_of,
+            bonus_multiplier=multiplier,
+        )
+        for index, multiplier in enumerate([None, Decimal("2.00"), Decimal("0.00")])
+    ]
+    reward = history.add(
+        "reward_definitions", shop_id=shop_id, name="Reward", reward_type="discount", points_cost=5
+    )
+    if number == 3:
+        customers = 0 if draw.random() < 0.3 else 2
+    orders = [f"order-{index}" for index in range(customers * 3)]
+    people = [
+        history.add(
+            "customer_loyalty_profiles",
+            shop_id=shop_id,
+            shopify_customer_id=f"{shop_id}-{index}",
+            points_balance=draw.choice([None, 0, 10, 500]),
+            current_tier_id=draw.choice([None, *tiers]),
+            created_at=moment(),
+        )
+        for index in range(customers)
+    ]
+    for person in people:
+        _transactions(history, draw, moment, person, orders, campaigns)
+        _tier_history(history, draw, moment, person, tiers)
+        for _ in range(draw.choice([0, 0, 1, 3])):
+            history.add(
+                "redemption_logs",
+                customer_id=person,
+                reward_id=reward,
+                points_spent=draw.randrange(1, 50),
+                status=draw.choice([None, "pending", "completed", "failed", "cancelled", "odd"]),
+                redeemed_at=moment(),
+                used_order_id=draw.choice([None, None, draw.choice(orders), "not-an-order"]),
+            )
+        for campaign in campaigns:
+            if draw.random() < 0.2:
+                history.add(
+                    "campaign_participations",
+                    campaign_id=campaign,
+                    customer_id=person,
+                    joined_at=moment(),
+                )
+    _referrals(history, draw, moment, people, orders)
+
+
+def _transactions(
+    history: History,
+    draw: random.Random,
+    moment: Any,
+    person: int,
+    orders: list[str],
+    campaigns: list[int],
+) -> None:
+    for _ in range(draw.choice([0, 1, 4, 12, 40])):
+        kind = draw.choice(
+            ["earned"] * 6
+            + ["bonus", "redeemed", "redeemed", "expired", "adjusted"]
+            + ["refunded", "refunded", "gifted"]
+        )
+        amount = draw.randrange(1, 60)
+        if kind in ("redeemed", "expired") or (kind != "bonus" and draw.random() < 0.3):
+            amount = -amount
+        purchase = kind == "earned" and amount > 0 and draw.random() < 0.7
+        linked = purchase or kind == "refunded" or draw.random() < 0.15
+        history.add(
+            "point_transactions",
+            customer_id=person,
+            transaction_type=kind,
+            points_amount=amount,
+            points_balance_after=draw.randrange(0, 200),
+            source="purchase" if purchase else draw.choice(["referral", "manual", "carrier"]),
+            order_id=draw.choice(orders) if linked else None,
+            campaign_id=draw.choice([None, None, None, *campaigns]),
+            expires_at=moment(nulls=0.6),
+            expired_at=moment(nulls=0.8),
+            created_at=moment(),
+        )
+
+
+def _tier_history(
+    history: History, draw: random.Random, moment: Any, person: int, tiers: list[int]
+) -> None:
+    undated_before = False
+    for _ in range(draw.choice([0, 1, 1, 2, 4])):
+        achieved = moment(nulls=0.1)
+        if clean(achieved) is None:
+            if undated_before:
+                continue
+            undated_before = True
+        begins = clean(achieved)
+        ends = moment(nulls=0.5)
+        if begins and clean(ends) and ends < begins:
+            ends = None
+        history.add(
+            "customer_tier_history",
+            customer_id=person,
+            tier_id=draw.choice(tiers),
+            achieved_at=achieved,
+            ended_at=ends,
+            reason=draw.choice([None, "qualification", "manual"]),
+            is_current=draw.choice([None, True, False]),
+        )
+
+
+def _referrals(
+    history: History, draw: random.Random, moment: Any, people: list[int], orders: list[str]
+) -> None:
+    for index in range(len(people) // 3):
+        referrer, referred = draw.choice(people), draw.choice(people)
+        link = history.add(
+            "referral_links",
+            customer_id=referrer,
+            referral_code=f"code-{referrer}-{index}",
+            referral_url="https://example.com",
+        )
+        for _ in range(draw.choice([1, 1, 2])):
+            history.add(
+                "referral_conversions",
+                referral_link_id=link,
+                referred_customer_id=referred,
+                order_id=draw.choice([*orders, f"referred-{index}"]),
+                order_amount=Decimal(draw.randrange(100, 20_000)) / 100,
+                status=draw.choice([None, "completed", "completed", "pending", "cancelled"]),
+                converted_at=moment(),
+            )
