@@ -31,7 +31,7 @@ class Database:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The connection fields of libpq (host, port, user, password, dbname, sslmode …) of the URL.
+        """The connection fields of the URL, by libpq's names (host, port, user, password …).
 
         Raises:
             LoyaltyError: The URL is not one that libpq understands.

@@ -1,4 +1,4 @@
-"""`loyalty operational`: create the application's schema, compare a database with it, grant on it."""
+"""`loyalty operational`: create the application's schema, check a database, print the grants."""
 
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ def create(as_json: Json = False) -> None:
 def check(as_json: Json = False) -> None:
     """Compare the operational database with what the warehouse needs; exit 1 where it cannot work.
 
-    Lists every difference by table and column. Errors keep the sync from working; warnings and
-    additions do not.
+    Every difference is listed by table and column; only errors keep the sync from working.
     """
     found = databases()
     schema = found.operational_schema
@@ -64,8 +63,8 @@ def check(as_json: Json = False) -> None:
             "[red]cannot be synced[/]" if counts[Severity.ERROR] else "[green]can be synced[/]"
         )
         out.print(
-            f"{where} {verdict}: {counts[Severity.ERROR]} errors, "
-            f"{counts[Severity.WARNING]} warnings, {counts[Severity.INFO]} notes."
+            f"{where} {verdict}: errors {counts[Severity.ERROR]}, "
+            f"warnings {counts[Severity.WARNING]}, notes {counts[Severity.INFO]}."
         )
     if counts[Severity.ERROR]:
         raise typer.Exit(1)
@@ -80,9 +79,9 @@ def grants(
         bool, typer.Option("--read-only", help="For a role that never activates.")
     ] = False,
 ) -> None:
-    """Print the GRANT statements that the role needs, for the database's owner to run.
+    """Print the GRANT statements that a role needs, for the owner of the database to run.
 
-    They cover reading all tables but the shops' access tokens, and the few writes of activation.
+    They allow reading all but the shops' access tokens, and the few writes of activation.
     """
     schema = settings().operational_schema
     typer.echo(operational.grants(schema, role, activation=not read_only), nl=False)

@@ -1,0 +1,19 @@
+{% macro finish_model() -%}
+    {%- set materialized = config.get('materialized') -%}
+    {%- if materialized == 'table' or (materialized == 'incremental' and not is_incremental()) -%}
+        {#- A new table has no statistics until somebody takes them. -#}
+        analyze {{ this }};
+    {%- endif -%}
+    {%- if materialized == 'incremental' %}
+    insert into ops.model_watermarks (model, sync_id, as_of, built_at)
+    select
+        '{{ this.schema }}.{{ this.identifier }}',
+        sync_id,
+        as_of,
+        now()
+    from ops.dbt_runs
+    where invocation_id = '{{ invocation_id }}'
+    on conflict (model) do update
+        set sync_id = excluded.sync_id, as_of = excluded.as_of, built_at = excluded.built_at
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,34 @@
+-- One row per lot and debit that took points from it.
+{{ config(
+    unique_key=['customer_id', 'lot_id', 'transaction_id'],
+    indexes=[{'columns': ['customer_id', 'lot_id', 'transaction_id'], 'unique': true}],
+) }}
+
+with
+
+pieces as (
+
+    select * from {{ ref('int_point_pieces') }}
+    where lot_id is not null and transaction_id is not null
+
+),
+
+entries as (
+
+    select * from {{ ref('int_point_entries') }}
+
+)
+
+select
+    pieces.shop_id,
+    pieces.customer_id,
+    pieces.lot_id,
+    pieces.transaction_id,
+    entries.occurred_at as allocated_at,
+    pieces.taken_by,
+    pieces.points
+from pieces
+inner join entries
+    on
+        entries.customer_id = pieces.customer_id
+        and entries.transaction_id = pieces.later_transaction_id

@@ -1,0 +1,104 @@
+-- One row per shop and local day, from the shop's first dated entry to as_of.
+{{ config(
+    unique_key=['shop_id', 'date'],
+    indexes=[{'columns': ['shop_id', 'date'], 'unique': true}],
+) }}
+
+with
+
+shops as (
+
+    select
+        shop_id,
+        timezone,
+        {{ local_date(as_of(), 'timezone') }} as last_date
+    from {{ ref('int_shops') }}
+
+),
+
+entries as (
+
+    select * from {{ ref('int_point_entries') }}
+
+),
+
+-- Undated entries (date NULL) are before the first day: they are in every opening balance.
+flows as (
+
+    select
+        entries.shop_id,
+        {{ local_date('entries.occurred_at', 'shops.timezone') }} as date,
+        sum(entries.points_amount) as net,
+        sum(entries.points_amount) filter (where entries.transaction_type = 'earned') as earned,
+        sum(entries.points_amount) filter (where entries.transaction_type = 'bonus') as bonus,
+        sum(entries.points_amount) filter (where entries.transaction_type = 'adjusted') as adjusted,
+        sum(entries.points_amount) filter (where entries.transaction_type = 'refunded') as refunded,
+        -sum(entries.points_amount) filter (where entries.transaction_type = 'redeemed') as redeemed,
+        -sum(entries.points_amount) filter (where entries.transaction_type = 'expired') as expired
+    from entries
+    inner join shops on shops.shop_id = entries.shop_id
+    group by 1, 2
+
+),
+
+openings as (
+
+    select
+        flows.shop_id,
+        coalesce(min(flows.date), min(shops.last_date)) as first_date,
+        min(shops.last_date) as last_date,
+        coalesce(sum(flows.net) filter (where flows.date is null), 0) as undated
+    from flows
+    inner join shops on shops.shop_id = flows.shop_id
+    group by flows.shop_id
+
+),
+
+days as (
+
+    select
+        openings.shop_id,
+        calendar.date::date as date,
+        openings.undated
+    from openings
+    cross join lateral generate_series(
+        openings.first_date::timestamp, openings.last_date::timestamp, interval '1 day'
+    ) as calendar (date)
+
+),
+
+rolled as (
+
+    select
+        days.shop_id,
+        days.date,
+        days.undated + sum(coalesce(flows.net, 0)) over (
+            partition by days.shop_id
+            order by days.date
+        ) as closing_points,
+        coalesce(flows.net, 0) as net,
+        coalesce(flows.earned, 0) as earned,
+        coalesce(flows.bonus, 0) as bonus,
+        coalesce(flows.adjusted, 0) as adjusted,
+        coalesce(flows.refunded, 0) as refunded,
+        coalesce(flows.redeemed, 0) as redeemed,
+        coalesce(flows.expired, 0) as expired
+    from days
+    left join flows on flows.shop_id = days.shop_id and flows.date = days.date
+
+)
+
+select
+    shop_id,
+    date,
+    (closing_points - net)::bigint as opening_points,
+    earned::bigint as earned,
+    bonus::bigint as bonus,
+    adjusted::bigint as adjusted,
+    refunded::bigint as refunded,
+    redeemed::bigint as redeemed,
+    expired::bigint as expired,
+    (net - earned - bonus - adjusted - refunded + redeemed + expired)::bigint as other,
+    closing_points::bigint as closing_points,
+    round(closing_points * {{ var('point_value') }}, 2)::numeric(14, 2) as points_liability
+from rolled

@@ -1,0 +1,35 @@
+-- One row per campaign and customer who joined it, without those dated after as_of.
+with
+
+source as (
+
+    select * from {{ source('raw', 'campaign_participations') }}
+    where _deleted_at is null
+
+),
+
+renamed as (
+
+    select
+        id as participation_id,
+        campaign_id,
+        customer_id,
+        {{ clean_timestamp('joined_at') }} as joined_at,
+        points_earned,
+        orders_made,
+        amount_spent::numeric(14, 2) as amount_spent,
+        is_active,
+        {{ clean_timestamp('completed_at') }} as completed_at
+    from source
+
+),
+
+known as (
+
+    select *
+    from renamed
+    where joined_at <= {{ as_of() }} or joined_at is null
+
+)
+
+select * from known

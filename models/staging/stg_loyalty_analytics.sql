@@ -1,0 +1,37 @@
+-- One row per shop, period type and period in the application's own figures.
+with
+
+source as (
+
+    select * from {{ source('raw', 'loyalty_analytics') }}
+    where _deleted_at is null
+
+),
+
+renamed as (
+
+    select
+        id as analytics_id,
+        shop_id,
+        {{ clean_timestamp('date') }} as period_starts_at,
+        period_type,
+        total_customers,
+        active_customers,
+        new_customers,
+        points_earned,
+        points_redeemed,
+        points_expired,
+        total_revenue::numeric(14, 2) as total_revenue,
+        loyalty_revenue::numeric(14, 2) as loyalty_revenue,
+        redemptions_count,
+        referrals_count,
+        campaign_participations,
+        tier_distributions,
+        tier_upgrades,
+        tier_downgrades,
+        {{ clean_timestamp('computed_at') }} as computed_at
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,41 @@
+-- One row per change of a customer's points, without those dated after as_of.
+with
+
+source as (
+
+    select * from {{ source('raw', 'point_transactions') }}
+    where _deleted_at is null
+
+),
+
+renamed as (
+
+    select
+        id as transaction_id,
+        customer_id,
+        transaction_type,
+        points_amount,
+        points_balance_after,
+        source,
+        source_id,
+        description,
+        order_id,
+        campaign_id,
+        redemption_id,
+        {{ clean_timestamp('expires_at') }} as expires_at,
+        {{ clean_timestamp('expired_at') }} as expired_at,
+        {{ clean_timestamp('created_at') }} as created_at,
+        created_by
+    from source
+
+),
+
+known as (
+
+    select *
+    from renamed
+    where created_at <= {{ as_of() }} or created_at is null
+
+)
+
+select * from known

@@ -1,0 +1,40 @@
+-- One row per click on a referral link, without those dated after as_of.
+with
+
+source as (
+
+    select * from {{ source('raw', 'referral_clicks') }}
+    where _deleted_at is null
+
+),
+
+renamed as (
+
+    select
+        id as referral_click_id,
+        referral_link_id,
+        ip_address,
+        user_agent,
+        referrer_url,
+        utm_source,
+        utm_medium,
+        utm_campaign,
+        utm_content,
+        converted as is_converted,
+        conversion_order_id,
+        conversion_amount::numeric(14, 2) as conversion_amount,
+        {{ clean_timestamp('clicked_at') }} as clicked_at,
+        {{ clean_timestamp('converted_at') }} as converted_at
+    from source
+
+),
+
+known as (
+
+    select *
+    from renamed
+    where clicked_at <= {{ as_of() }} or clicked_at is null
+
+)
+
+select * from known

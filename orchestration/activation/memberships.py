@@ -1,0 +1,384 @@
+"""Membership rows and the segments' counters: what is wanted, what differs, how it is written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from psycopg.sql import SQL, Composed, Identifier, Literal
+
+from orchestration.activation.batches import Work
+
+WANTED_SEGMENTS = SQL("""
+    select
+        segments.segment_id,
+        segments.shop_id,
+        segments.customer_count::bigint,
+        round(segments.avg_lifetime_value, 2),
+        round(segments.avg_points_balance)::bigint,
+        segments.last_computed_at,
+        coalesce(segments.customer_count <= 2147483647, true)
+        and coalesce(abs(round(segments.avg_lifetime_value, 2)) < 10000000000, true)
+        and coalesce(abs(round(segments.avg_points_balance)) <= 2147483647, true)
+    from marts.customer_segments as segments
+    inner join pg_temp.activation_scope as scope
+        on segments.segment_id = scope.segment_id
+    where scope.rule_status = 'valid'
+""")
+
+WANTED_MEMBERS = SQL("""
+    select
+        stays.segment_id,
+        stays.customer_id,
+        stays.added_at,
+        left(stays.qualification_reason, 200),
+        stays.qualification_data::text
+    from marts.customer_segment_memberships as stays
+    inner join pg_temp.activation_scope as scope
+        on stays.segment_id = scope.segment_id
+    where
+        stays.is_active
+        and scope.rule_status = 'valid'
+""")
+
+# Whoever left since the segment was last written: they tell when a row's stay truly ended.
+LEAVERS = SQL("""
+    select
+        stays.segment_id,
+        stays.customer_id,
+        max(stays.removed_at)
+    from marts.customer_segment_memberships as stays
+    inner join pg_temp.activation_scope as scope
+        on stays.segment_id = scope.segment_id
+    where
+        not stays.is_active
+        and scope.rule_status = 'valid'
+        and stays.removed_at > coalesce(scope.activated_as_of, '-infinity')
+    group by stays.segment_id, stays.customer_id
+""")
+
+TABLES = (
+    SQL("""create temporary table loyalty_segments (
+        segment_id bigint, shop_id bigint, customer_count bigint, avg_lifetime_value numeric,
+        avg_points_balance bigint, last_computed_at timestamptz, fits boolean
+    ) on commit drop"""),
+    SQL("""create temporary table loyalty_members (
+        segment_id bigint, customer_id bigint, added_at timestamptz, reason text, data text
+    ) on commit drop"""),
+    SQL("""create temporary table loyalty_leavers (
+        segment_id bigint, customer_id bigint, removed_at timestamptz
+    ) on commit drop"""),
+)
+
+# A NULL flag means true, as it does to the application.
+_OURS = SQL("coalesce(segments.auto_update, true) and coalesce(segments.is_active, true)")
+
+
+def live_segments(schema: str) -> Composed:
+    """Creates the list of the wanted segments that are still the application's, and still ours."""
+    return SQL("""
+        create temporary table loyalty_live on commit drop as
+        select wanted.*
+        from pg_temp.loyalty_segments as wanted
+        inner join {schema}.customer_segments as segments
+            on wanted.segment_id = segments.id and wanted.shop_id = segments.shop_id
+        where {ours}
+    """).format(schema=Identifier(schema), ours=_OURS)
+
+
+def member_changes(schema: str, as_of: datetime) -> Composed:
+    """Creates the difference. Where a member has several rows, one counts and the others go."""
+    return SQL("""
+        create temporary table loyalty_member_changes on commit drop as
+        with present as (
+            select
+                memberships.id,
+                memberships.segment_id,
+                memberships.customer_id,
+                memberships.added_at,
+                memberships.removed_at,
+                memberships.is_active,
+                memberships.qualification_reason as reason,
+                memberships.qualification_data::text as data,
+                row_number() over (
+                    partition by memberships.segment_id, memberships.customer_id
+                    order by coalesce(memberships.is_active, true) desc, memberships.id
+                ) as copy_no
+            from {schema}.customer_segment_memberships as memberships
+            inner join pg_temp.loyalty_live as live
+                on memberships.segment_id = live.segment_id
+        ),
+
+        wanted as (
+            select members.*
+            from pg_temp.loyalty_members as members
+            inner join pg_temp.loyalty_live as live
+                on members.segment_id = live.segment_id
+        ),
+
+        compared as (
+            select
+                coalesce(wanted.segment_id, present.segment_id) as segment_id,
+                coalesce(wanted.customer_id, present.customer_id) as customer_id,
+                present.id as membership_id,
+                case
+                    when wanted.segment_id is null
+                        then case when coalesce(present.is_active, true) then 'deactivate' end
+                    when present.id is null then 'insert'
+                    when not present.is_active then 'activate'
+                    when
+                        (
+                            present.is_active, present.added_at, present.removed_at,
+                            present.reason, present.data
+                        ) is distinct from
+                        (true, wanted.added_at, null::timestamptz, wanted.reason, wanted.data)
+                        then 'refresh'
+                end as action,
+                coalesce(wanted.added_at, present.added_at) as added_at,
+                wanted.reason,
+                wanted.data
+            from wanted
+            full join (select * from present where copy_no = 1) as present
+                on
+                    wanted.segment_id = present.segment_id
+                    and wanted.customer_id = present.customer_id
+            union all
+            select segment_id, customer_id, id, 'withdraw', added_at, null, null
+            from present
+            where copy_no > 1 and coalesce(is_active, true)
+        )
+
+        select
+            live.shop_id,
+            compared.segment_id,
+            compared.customer_id,
+            compared.membership_id,
+            case
+                when compared.action = 'insert' and customers.id is null then 'skip'
+                else compared.action
+            end as action,
+            compared.added_at,
+            case
+                when compared.action in ('deactivate', 'withdraw')
+                    then greatest(
+                        coalesce(leavers.removed_at, {as_of}), compared.added_at
+                    )
+            end as removed_at,
+            compared.reason,
+            compared.data
+        from compared
+        inner join pg_temp.loyalty_live as live
+            on compared.segment_id = live.segment_id
+        left join {schema}.customer_loyalty_profiles as customers
+            on
+                compared.action = 'insert'
+                and compared.customer_id = customers.id
+                and live.shop_id = customers.shop_id
+        left join pg_temp.loyalty_leavers as leavers
+            on
+                compared.action = 'deactivate'
+                and compared.segment_id = leavers.segment_id
+                and compared.customer_id = leavers.customer_id
+        where compared.action is not null
+    """).format(schema=Identifier(schema), as_of=Literal(as_of))
+
+
+def member_counts(schema: str) -> Composed:
+    """Per wanted segment: is it live, active and wanted members, and the changes by action."""
+    return SQL("""
+        with active as (
+            select memberships.segment_id, count(distinct memberships.customer_id) as customers
+            from {schema}.customer_segment_memberships as memberships
+            inner join pg_temp.loyalty_live as live
+                on memberships.segment_id = live.segment_id
+            where coalesce(memberships.is_active, true)
+            group by memberships.segment_id
+        ),
+
+        wanted as (
+            select segment_id, count(*) as customers
+            from pg_temp.loyalty_members
+            group by segment_id
+        ),
+
+        changes as (
+            select
+                segment_id,
+                count(*) filter (where action in ('insert', 'activate')) as added,
+                count(*) filter (where action = 'deactivate') as removed,
+                count(*) filter (where action in ('refresh', 'withdraw')) as refreshed,
+                count(*) filter (where action = 'refresh') as corrected,
+                count(*) filter (where action = 'skip') as skipped
+            from pg_temp.loyalty_member_changes
+            group by segment_id
+        )
+
+        select
+            segments.segment_id,
+            live.segment_id is not null,
+            segments.fits,
+            coalesce(active.customers, 0),
+            coalesce(wanted.customers, 0),
+            coalesce(changes.added, 0),
+            coalesce(changes.removed, 0),
+            coalesce(changes.refreshed, 0),
+            coalesce(changes.corrected, 0),
+            coalesce(changes.skipped, 0)
+        from pg_temp.loyalty_segments as segments
+        left join pg_temp.loyalty_live as live on segments.segment_id = live.segment_id
+        left join active on segments.segment_id = active.segment_id
+        left join wanted on segments.segment_id = wanted.segment_id
+        left join changes on segments.segment_id = changes.segment_id
+    """).format(schema=Identifier(schema))
+
+
+MEMBER_LINES = SQL("""
+    select
+        shop_id, segment_id, customer_id, membership_id, action, added_at, removed_at, reason, data
+    from pg_temp.loyalty_member_changes
+    where action <> 'skip'
+    order by shop_id, segment_id, customer_id, membership_id
+""")
+
+
+def counter_lines(schema: str) -> Composed:
+    """The live segments whose counters differ; what does not fit the application stays out."""
+    return SQL("""
+        select
+            live.shop_id, live.segment_id, live.customer_count, live.avg_lifetime_value,
+            live.avg_points_balance, live.last_computed_at
+        from pg_temp.loyalty_live as live
+        inner join {schema}.customer_segments as segments on live.segment_id = segments.id
+        where
+            live.fits
+            and (segments.customer_count, segments.avg_lifetime_value, segments.avg_points_balance)
+            is distinct from (live.customer_count, live.avg_lifetime_value, live.avg_points_balance)
+        order by live.shop_id, live.segment_id
+    """).format(schema=Identifier(schema))
+
+
+def member_work(schema: str) -> Work:
+    """How membership changes are written; each statement looks again whether it is needed."""
+    names = {"schema": Identifier(schema), "ours": _OURS}
+
+    def deactivate(action: str) -> Composed:
+        return SQL("""
+            with written as (
+                update {schema}.customer_segment_memberships as memberships
+                set is_active = false, removed_at = batch.removed_at
+                from pg_temp.loyalty_batch as batch
+                inner join {schema}.customer_segments as segments
+                    on batch.segment_id = segments.id and {ours}
+                where
+                    batch.action = {action}
+                    and memberships.id = batch.membership_id
+                    and memberships.segment_id = batch.segment_id
+                    and memberships.customer_id = batch.customer_id
+                    and coalesce(memberships.is_active, true)
+                returning memberships.segment_id
+            )
+            select segment_id, count(*) from written group by segment_id
+        """).format(action=Literal(action), **names)
+
+    def activate(action: str) -> Composed:
+        return SQL("""
+            with written as (
+                update {schema}.customer_segment_memberships as memberships
+                set
+                    added_at = batch.added_at,
+                    removed_at = null,
+                    is_active = true,
+                    qualification_reason = batch.reason,
+                    qualification_data = batch.data::json
+                from pg_temp.loyalty_batch as batch
+                inner join {schema}.customer_segments as segments
+                    on batch.segment_id = segments.id and {ours}
+                where
+                    batch.action = {action}
+                    and memberships.id = batch.membership_id
+                    and memberships.segment_id = batch.segment_id
+                    and memberships.customer_id = batch.customer_id
+                    and (
+                        memberships.is_active, memberships.added_at, memberships.removed_at,
+                        memberships.qualification_reason, memberships.qualification_data::text
+                    ) is distinct from
+                    (true, batch.added_at, null::timestamptz, batch.reason, batch.data)
+                returning memberships.segment_id
+            )
+            select segment_id, count(*) from written group by segment_id
+        """).format(action=Literal(action), **names)
+
+    insert = SQL("""
+        with written as (
+            insert into {schema}.customer_segment_memberships (
+                segment_id, customer_id, added_at, removed_at, is_active,
+                qualification_reason, qualification_data
+            )
+            select
+                segments.id, customers.id, batch.added_at, null, true,
+                batch.reason, batch.data::json
+            from pg_temp.loyalty_batch as batch
+            inner join {schema}.customer_segments as segments
+                on batch.segment_id = segments.id and batch.shop_id = segments.shop_id and {ours}
+            inner join {schema}.customer_loyalty_profiles as customers
+                on batch.customer_id = customers.id and batch.shop_id = customers.shop_id
+            where
+                batch.action = 'insert'
+                and not exists (
+                    select
+                    from {schema}.customer_segment_memberships as memberships
+                    where
+                        memberships.segment_id = batch.segment_id
+                        and memberships.customer_id = batch.customer_id
+                )
+            order by segments.id, customers.id
+            on conflict do nothing
+            returning segment_id
+        )
+        select segment_id, count(*) from written group by segment_id
+    """).format(**names)
+    return Work(
+        columns=SQL(
+            "shop_id bigint, segment_id bigint, customer_id bigint, membership_id bigint,"
+            " action text, added_at timestamptz, removed_at timestamptz, reason text, data text"
+        ),
+        statements=[
+            ("removed", deactivate("deactivate")),
+            ("refreshed", deactivate("withdraw")),
+            ("added", activate("activate")),
+            ("refreshed", activate("refresh")),
+            ("added", insert),
+        ],
+    )
+
+
+def counter_work(schema: str) -> Work:
+    """How the segments' counters are written; the time only ever beside another changed value."""
+    statement = SQL("""
+        with written as (
+            update {schema}.customer_segments as segments
+            set
+                customer_count = batch.customer_count,
+                avg_lifetime_value = batch.avg_lifetime_value,
+                avg_points_balance = batch.avg_points_balance,
+                last_computed_at = batch.last_computed_at
+            from pg_temp.loyalty_batch as batch
+            where
+                segments.id = batch.segment_id
+                and {ours}
+                and (
+                    segments.customer_count, segments.avg_lifetime_value,
+                    segments.avg_points_balance
+                ) is distinct from (
+                    batch.customer_count, batch.avg_lifetime_value, batch.avg_points_balance
+                )
+            returning segments.id
+        )
+        select id, count(*) from written group by id
+    """).format(schema=Identifier(schema), ours=_OURS)
+    return Work(
+        columns=SQL(
+            "shop_id bigint, segment_id bigint, customer_count bigint, avg_lifetime_value numeric,"
+            " avg_points_balance bigint, last_computed_at timestamptz"
+        ),
+        statements=[("written", statement)],
+    )

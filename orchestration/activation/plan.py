@@ -1,0 +1,204 @@
+"""The plan: what differs between warehouse and application, counted per segment and laid by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import TracebackType
+
+from psycopg.sql import SQL, Literal
+
+from orchestration.activation import analytics, campaigns, memberships
+from orchestration.activation.brakes import MembershipChange, RevenueChange
+from orchestration.activation.campaigns import Target
+from orchestration.activation.session import Connection
+from orchestration.activation.source import Scope, Segment, Warehouse
+from orchestration.activation.spool import Spool, transfer
+
+
+@dataclass(frozen=True)
+class SegmentPlan:
+    """One valid segment's membership rows.
+
+    Attributes:
+        live: The application still has the segment, and lets the warehouse update it.
+        fits: Its counters are within the application's types.
+        wanted: Members in the warehouse.
+        refreshed: Active rows to correct.
+        unchanged: Members whose row is right.
+        skipped: Members that the application has no customer for.
+    """
+
+    segment: Segment
+    live: bool
+    fits: bool
+    wanted: int
+    change: MembershipChange
+    refreshed: int
+    unchanged: int
+    skipped: int
+
+    @property
+    def rows(self) -> int:
+        """How many rows are to be written."""
+        return self.change.added + self.change.removed + self.refreshed
+
+
+@dataclass(frozen=True)
+class PeriodPlan:
+    """A row of loyalty_analytics that something is to be said about."""
+
+    change_no: int
+    shop_id: int
+    period_type: str
+    period_on: str
+    action: str
+    revenue: RevenueChange
+
+
+@dataclass
+class Plan:
+    """Everything that is to be written, before the brakes have seen it.
+
+    Attributes:
+        period_actions: Rows of loyalty_analytics by action: insert, update, delete, keep, skip.
+        closed_periods: The closed periods whose revenue would change.
+        misfits: Periods with a value that the application's types cannot hold.
+        targets: The campaigns that name segments.
+        audiences: By campaign: `update`, `keep` or `skip`, and how many customers it has.
+    """
+
+    scope: Scope
+    segments: list[SegmentPlan] = field(default_factory=list)
+    period_actions: Mapping[str, int] = field(default_factory=dict)
+    closed_periods: list[PeriodPlan] = field(default_factory=list)
+    misfits: list[tuple[int, str, str]] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    audiences: Mapping[int, tuple[str, int]] = field(default_factory=dict)
+    member_lines: Spool = field(default_factory=Spool)
+    counter_lines: Spool = field(default_factory=Spool)
+    period_lines: Spool = field(default_factory=Spool)
+    audience_lines: Spool = field(default_factory=Spool)
+
+    def __enter__(self) -> Plan:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with ExitStack() as stack:
+            for spool in (
+                self.member_lines,
+                self.counter_lines,
+                self.period_lines,
+                self.audience_lines,
+            ):
+                stack.callback(spool.close)
+
+
+def draw_up(warehouse: Warehouse, application: Connection, schema: str, scope: Scope) -> Plan:
+    """Brings what is wanted to the application's database and takes the difference there.
+
+    Args:
+        warehouse: The connection that the scope was read on.
+        application: A connection to the application's database, in a transaction that is rolled
+            back afterwards: it only ever writes temporary tables.
+        schema: The schema of the application's tables.
+        scope: What the activation is about.
+    """
+    for table in (*memberships.TABLES, *analytics.TABLES, *campaigns.TABLES):
+        application.execute(table)
+    plan = Plan(scope)
+    _plan_members(plan, warehouse, application, schema)
+    if scope.segment is None:
+        _plan_periods(plan, warehouse, application, schema)
+    _plan_audiences(plan, warehouse, application, schema)
+    return plan
+
+
+def _plan_members(plan: Plan, warehouse: Warehouse, application: Connection, schema: str) -> None:
+    transfer(warehouse, memberships.WANTED_SEGMENTS, application, "loyalty_segments")
+    transfer(warehouse, memberships.WANTED_MEMBERS, application, "loyalty_members")
+    transfer(warehouse, memberships.LEAVERS, application, "loyalty_leavers")
+    application.execute(memberships.live_segments(schema))
+    application.execute(memberships.member_changes(schema, plan.scope.segments_as_of))
+    by_id = {segment.segment_id: segment for segment in plan.scope.segments}
+    for row in application.execute(memberships.member_counts(schema)):
+        segment_id, live, fits, active, wanted, added, removed, refreshed, corrected, skipped = row
+        plan.segments.append(
+            SegmentPlan(
+                segment=by_id[segment_id],
+                live=live,
+                fits=fits,
+                wanted=wanted,
+                change=MembershipChange(active=active, added=added, removed=removed),
+                refreshed=refreshed,
+                unchanged=wanted - added - corrected - skipped if live else 0,
+                skipped=skipped if live else wanted,
+            )
+        )
+    order = {segment.segment_id: place for place, segment in enumerate(plan.scope.segments)}
+    plan.segments.sort(key=lambda entry: order[entry.segment.segment_id])
+    plan.member_lines.fill(application, memberships.MEMBER_LINES)
+    plan.counter_lines.fill(application, memberships.counter_lines(schema))
+
+
+def _plan_periods(plan: Plan, warehouse: Warehouse, application: Connection, schema: str) -> None:
+    wanted = analytics.wanted_periods(plan.scope.analytics_as_of)
+    transfer(warehouse, wanted, application, "loyalty_periods")
+    transfer(warehouse, analytics.STALE, application, "loyalty_stale")
+    application.execute(analytics.period_changes(schema))
+    plan.period_actions = dict(application.execute(analytics.ACTION_COUNTS).fetchall())
+    for row in application.execute(analytics.REVENUE_CHANGES):
+        change_no, shop_id, period_type, period_on, action, old, new = row
+        revenue = RevenueChange(old=old, new=new or _nothing(action), was_closed=True)
+        plan.closed_periods.append(
+            PeriodPlan(change_no, shop_id, period_type, period_on, action, revenue)
+        )
+    plan.misfits = [
+        (shop_id, period_type, period_on)
+        for shop_id, period_type, period_on in application.execute(analytics.MISFITS)
+    ]
+    plan.period_lines.fill(application, analytics.PERIOD_LINES)
+
+
+def _nothing(action: str) -> Decimal | None:
+    """No revenue: of a row that stays it is 0, of one that goes there is none."""
+    return None if action == "delete" else Decimal(0)
+
+
+def _plan_audiences(plan: Plan, warehouse: Warehouse, application: Connection, schema: str) -> None:
+    rows = warehouse.execute(campaigns.TARGETING_CAMPAIGNS)
+    plan.targets = campaigns.targets(rows, plan.scope.named)
+    if plan.scope.segment is not None:
+        chosen = {segment.segment_id for segment in plan.scope.segments}
+        plan.targets = [target for target in plan.targets if chosen & set(target.segment_ids)]
+    followed = [target for target in plan.targets if target.problem is None]
+    pairs = [(t, segment_id) for t in followed for segment_id in t.segment_ids]
+    warehouse.execute(
+        SQL("""
+            create temporary table activation_targets as
+            select * from unnest({}::bigint[], {}::bigint[], {}::bigint[])
+                as named (campaign_id, segment_id, max_participants)
+        """).format(
+            Literal([target.campaign_id for target, _ in pairs]),
+            Literal([segment_id for _, segment_id in pairs]),
+            Literal([target.max_participants for target, _ in pairs]),
+        )
+    )
+    warehouse.execute("analyze pg_temp.activation_targets")
+    with application.cursor().copy("copy pg_temp.loyalty_targets from stdin") as copy:
+        for target in followed:
+            copy.write_row((target.campaign_id, target.shop_id, target.rules))
+    transfer(warehouse, campaigns.WANTED_AUDIENCE, application, "loyalty_audience")
+    application.execute(campaigns.audience_changes(schema))
+    plan.audiences = {
+        campaign_id: (action, customers)
+        for campaign_id, action, customers in application.execute(campaigns.AUDIENCE_STATES)
+    }
+    plan.audience_lines.fill(application, campaigns.AUDIENCE_LINES)

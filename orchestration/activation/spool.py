@@ -1,0 +1,84 @@
+"""Planned changes between reading and writing: lines of COPY's text format, on disk where many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL, Composable
+
+from orchestration.activation.session import Connection
+
+BATCH_ROWS = 5_000
+BATCH_BYTES = 8 * 1024 * 1024
+BATCH_SHOPS = 100
+"""Each shop of a batch takes a place in the lock table, which the application needs too."""
+
+Batch = list[bytes]
+
+
+class Spool:
+    """A temporary file of rows; a line starts with the shop's id and the key of what it changes."""
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(max_size=BATCH_BYTES)  # noqa: SIM115
+
+    def fill(self, connection: Connection, query: Composable) -> None:
+        """Adds the query's rows."""
+        with connection.cursor().copy(SQL("copy ({}) to stdout").format(query)) as copy:
+            for block in copy:
+                self._file.write(block)
+
+    def lines(self) -> Iterator[bytes]:
+        """The rows from the first, in order."""
+        self._file.seek(0)
+        yield from self._file
+
+    def close(self) -> None:
+        """Gives the disk back."""
+        self._file.close()
+
+
+def shop_of(line: bytes) -> bytes:
+    """The line's first field."""
+    return line[: line.index(b"\t")]
+
+
+def key_of(line: bytes) -> int:
+    """The line's second field: the segment, campaign or change that it belongs to."""
+    return int(line.split(b"\t", 2)[1])
+
+
+def batches(lines: Iterable[bytes], wanted: Callable[[int], bool]) -> Iterator[Batch]:
+    """Cuts the lines whose key is wanted into batches bounded in rows, bytes and shops."""
+    batch: Batch = []
+    size, shops, last_shop = 0, 0, b""
+    for line in lines:
+        if not wanted(key_of(line)):
+            continue
+        shop = shop_of(line)
+        shops += shop != last_shop
+        full = len(batch) >= BATCH_ROWS or size + len(line) > BATCH_BYTES or shops > BATCH_SHOPS
+        if batch and full:
+            yield batch
+            batch, size, shops = [], 0, 1
+        batch.append(line)
+        size, last_shop = size + len(line), shop
+    if batch:
+        yield batch
+
+
+def transfer(
+    source: psycopg.Connection[Any], query: Composable, target: Connection, table: str
+) -> None:
+    """Streams a query's rows into a temporary table of the other database, and analyzes it."""
+    name = SQL("pg_temp.{}").format(psycopg.sql.Identifier(table))
+    with (
+        source.cursor().copy(SQL("copy ({}) to stdout").format(query)) as rows,
+        target.cursor().copy(SQL("copy {} from stdin").format(name)) as copy,
+    ):
+        for block in rows:
+            copy.write(block)
+    target.execute(SQL("analyze {}").format(name))

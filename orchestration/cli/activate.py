@@ -1,0 +1,131 @@
+"""`loyalty activate`: writes segments, analytics and campaign audiences back to the application."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from orchestration.activation import ActivationResult, SegmentResult
+from orchestration.activation import activate as write_back
+from orchestration.cli._frame import Json, databases, out, print_json
+
+NOTES_SHOWN = 20
+"""How many periods are listed; `--json` lists all."""
+
+
+def activate(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")
+    ] = False,
+    segment: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only segments of this name, and no analytics."),
+    ] = None,
+    shop: Annotated[
+        str | None, typer.Option(metavar="DOMAIN", help="Only the shop of this domain.")
+    ] = None,
+    allow_large_changes: Annotated[
+        bool,
+        typer.Option("--allow-large-changes", help="Let through what the brakes would hold."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write segments, analytics and campaign audiences back to the application; only differences.
+
+    Exit code 1 where something was held back or failed; the rest has been written.
+    """
+    opened = databases()
+    result = write_back(
+        opened.operational,
+        opened.operational_schema,
+        opened.warehouse,
+        dry_run=dry_run,
+        segment=segment,
+        shop=shop,
+        allow_large_changes=allow_large_changes,
+    )
+    if as_json:
+        print_json(
+            {**asdict(result), "rows_written": result.rows_written, "problems": result.problems}
+        )
+    else:
+        _show(result)
+    if result.problems:
+        raise typer.Exit(1)
+
+
+def _show(result: ActivationResult) -> None:
+    verb = "would write" if result.dry_run else "wrote"
+    noted = [s for s in result.segments if _is_news(s)]
+    if noted:
+        out.print(_segment_table(noted))
+    quiet = len(result.segments) - len(noted)
+    if quiet:
+        out.print(f"{quiet:,} segments needed nothing.")
+    if result.left_alone:
+        left = ", ".join(f"{n:,} {status}" for status, n in sorted(result.left_alone.items()))
+        out.print(f"Left as they were: {left}.")
+
+    analytics = result.analytics
+    out.print(
+        f"Analytics: {analytics.added:,} rows added, {analytics.updated:,} updated, "
+        f"{analytics.removed:,} removed, {analytics.unchanged:,} unchanged, "
+        f"{analytics.held:,} held, {analytics.skipped:,} skipped, {analytics.failed:,} failed."
+    )
+    for note in analytics.notes[:NOTES_SHOWN]:
+        out.print(
+            f"  {note.shop_domain} {note.period_type} {note.period_on}: {note.status}, "
+            f"{note.reason}",
+            markup=False,
+        )
+    if len(analytics.notes) > NOTES_SHOWN:
+        out.print(f"  … and {len(analytics.notes) - NOTES_SHOWN:,} more (--json lists all).")
+
+    for campaign in result.campaigns:
+        if campaign.status != "unchanged":
+            why = f" ({campaign.reason})" if campaign.reason else ""
+            out.print(
+                f"Campaign {campaign.name!r} of {campaign.shop_domain}: {campaign.status}, "
+                f"{campaign.audience:,} customers{why}.",
+                markup=False,
+            )
+    out.print(f"The run {verb} {result.rows_written:,} rows.")
+    _show_advice(result)
+
+
+def _segment_table(segments: list[SegmentResult]) -> Table:
+    table = Table("Segment", "Shop")
+    counts = ("added", "removed", "refreshed", "unchanged", "held", "skipped", "failed")
+    for name in counts:
+        table.add_column(name.capitalize(), justify="right")
+    table.add_column("Why")
+    for segment in segments:
+        table.add_row(
+            escape(segment.name),
+            escape(segment.shop_domain),
+            *(f"{getattr(segment, name):,}" for name in counts),
+            escape(segment.reason or ""),
+        )
+    return table
+
+
+def _is_news(segment: SegmentResult) -> bool:
+    changed = segment.added or segment.removed or segment.refreshed or segment.counters_written
+    return bool(changed or segment.held or segment.reason)
+
+
+def _show_advice(result: ActivationResult) -> None:
+    held = any(s.held for s in result.segments) or result.analytics.held
+    failed = any(s.failed or s.counters_failed for s in result.segments)
+    failed = failed or any(c.status == "failed" for c in result.campaigns)
+    if held:
+        out.print(
+            "Look at what is held; to write it, run `loyalty activate --allow-large-changes` "
+            "(with --segment or --shop for a part of it)."
+        )
+    if failed or result.analytics.failed:
+        out.print("What failed is tried again by the next run.")

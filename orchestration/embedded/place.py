@@ -1,0 +1,115 @@
+"""Where the embedded server of a LOYALTY_HOME keeps its files, and who runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from orchestration.embedded.account import Account, can, server_account
+from orchestration.embedded.files import private_directory
+from orchestration.errors import LoyaltyError
+
+SYSTEM_FOLDERS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 (both survive a restart)
+"""Where root puts the files of a server whose account cannot reach LOYALTY_HOME."""
+SOCKET_PATH_BYTES = 107
+"""The longest path of a socket that Linux takes; macOS takes three less."""
+
+
+def folder(home: Path) -> Path:
+    """The folder of the server's files: `postgres` in the home, or where that link leads."""
+    return (home / "postgres").resolve()
+
+
+def prepare(home: Path) -> tuple[Path, Account | None]:
+    """Makes the folder where it is missing; the caller holds the home's lock.
+
+    Returns:
+        The folder, and the account that runs the server (None: this process's).
+
+    Raises:
+        LoyaltyError: The folder cannot be made, or belongs to somebody else.
+    """
+    here = home / "postgres"
+    account = server_account(folder(home) / "data")
+    if account is None:
+        return private_directory(folder(home) if here.exists() else here), None
+    if here.is_symlink():
+        return _make(folder(home), account), account
+    _make(here, account)
+    if can(account, "-x", here):
+        return here.resolve(), account
+    # A folder that only root may enter: the account gets one that it can reach, outside.
+    if any(here.iterdir()):
+        raise LoyaltyError(
+            f"The account {account.name}, which runs the embedded PostgreSQL, can no longer reach "
+            f"{here}.",
+            remedy="Give back what was taken from the permissions of the folders above it, or set "
+            "LOYALTY_HOME to another folder.",
+        )
+    here.rmdir()
+    elsewhere = _outside(home, account)
+    here.symlink_to(elsewhere)
+    return elsewhere, account
+
+
+def _outside(home: Path, account: Account) -> Path:
+    for base in SYSTEM_FOLDERS:
+        try:
+            shelf = private_directory(base / "loyalty-warehouse", mode=0o711)
+            place = _make(shelf / _fingerprint(home), account)
+        except OSError:
+            continue
+        if can(account, "-x", place):
+            return place
+    tried = " and ".join(str(base) for base in SYSTEM_FOLDERS)
+    raise LoyaltyError(
+        f"PostgreSQL does not run as root, and the account {account.name}, which runs it instead, "
+        f"can reach neither {home} nor a folder in {tried}.",
+        remedy="Set LOYALTY_HOME to a folder that every account can reach, such as /srv/loyalty.",
+    )
+
+
+def _make(path: Path, account: Account) -> Path:
+    """A folder of root's that the account may pass through, to its own folders inside."""
+    private_directory(path, mode=0o710)
+    os.chown(path, os.geteuid(), account.gid)
+    return path
+
+
+def socket_directory(place: Path, account: Account | None, port: int) -> Path:
+    """Makes the 0700 folder of the server's socket; a short one elsewhere where it is too long.
+
+    Raises:
+        LoyaltyError: Every path is too long, or somebody else's folder is in the way.
+    """
+    owner = account.uid if account else os.geteuid()
+    short = f"loyalty-{owner}-{_fingerprint(place)}"
+    candidates = [place / "socket", Path(tempfile.gettempdir()) / short, Path("/tmp") / short]  # noqa: S108
+    for candidate in candidates:
+        if len(os.fsencode(candidate / f".s.PGSQL.{port}")) < SOCKET_PATH_BYTES - 3:
+            return private_directory(candidate, account)
+    raise LoyaltyError(
+        f"The path of the embedded server's socket would be too long: {candidates[0]} has "
+        f"{len(os.fsencode(candidates[0]))} bytes, and sockets take {SOCKET_PATH_BYTES} in all.",
+        remedy="Set LOYALTY_HOME to a shorter path.",
+    )
+
+
+def remove(home: Path) -> None:
+    """Removes the server's files, wherever they are; the server does not run."""
+    place = folder(home)
+    link = home / "postgres"
+    if place.exists():
+        shutil.rmtree(place)
+    if link.is_symlink():
+        link.unlink()
+        with contextlib.suppress(OSError):  # other homes' servers may be there
+            place.parent.rmdir()
+
+
+def _fingerprint(path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]

@@ -1,0 +1,97 @@
+"""The referral funnel: links, the clicks on them and the orders that came of it."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, Numeric, String, Table, Text, UniqueConstraint
+
+from orchestration.operational import enumerations
+from orchestration.operational.tables._parts import (
+    archived_at,
+    flag,
+    identity,
+    integer,
+    metadata,
+    moment,
+    money,
+    nonnegative,
+    one_of,
+    positive,
+    reference,
+)
+
+referral_links = Table(
+    "referral_links",
+    metadata,
+    identity(),
+    reference("customer_id", "customer_loyalty_profiles"),
+    Column("referral_code", String(50), nullable=False),
+    Column("referral_url", String(500), nullable=False),
+    integer("referrer_points", 500),
+    integer("referee_points", 250),
+    money("referrer_discount_percentage", "0", precision=5),
+    money("referee_discount_percentage", "10", precision=5),
+    integer("clicks", 0),
+    integer("conversions", 0),
+    money("total_revenue", "0"),
+    integer("total_points_awarded", 0),
+    flag("is_active", True),
+    integer("max_uses"),
+    integer("current_uses", 0),
+    moment("expires_at"),
+    moment("created_at", default_now=True),
+    moment("updated_at"),
+    moment("last_used_at"),
+    archived_at(),
+    UniqueConstraint("referral_code"),
+    nonnegative("referrer_points"),
+    nonnegative("referee_points"),
+    positive("max_uses"),
+    nonnegative("current_uses"),
+    Index(None, "referral_code"),
+    Index(None, "customer_id"),
+    Index(None, "is_active"),
+)
+
+referral_clicks = Table(
+    "referral_clicks",
+    metadata,
+    identity(),
+    reference("referral_link_id", "referral_links"),
+    Column("ip_address", String(45)),
+    Column("user_agent", Text),
+    Column("referrer_url", String(500)),
+    Column("utm_source", String(100)),
+    Column("utm_medium", String(100)),
+    Column("utm_campaign", String(100)),
+    Column("utm_content", String(100)),
+    flag("converted", False),
+    Column("conversion_order_id", String(100)),
+    money("conversion_amount"),
+    moment("clicked_at", default_now=True),
+    moment("converted_at"),
+    Index(None, "referral_link_id", "clicked_at"),
+    Index(None, "converted", "converted_at"),
+    Index(None, "ip_address"),
+)
+
+referral_conversions = Table(
+    "referral_conversions",
+    metadata,
+    identity(),
+    reference("referral_link_id", "referral_links"),
+    reference("referred_customer_id", "customer_loyalty_profiles"),
+    Column("order_id", String(100), nullable=False),
+    Column("order_amount", Numeric(12, 2), nullable=False),
+    integer("referrer_points_awarded", 0),
+    integer("referee_points_awarded", 0),
+    money("referrer_discount_used", "0", precision=10),
+    money("referee_discount_used", "0", precision=10),
+    Column("status", String(20)),
+    moment("converted_at", default_now=True),
+    moment("processed_at"),
+    positive("order_amount"),
+    one_of("status", enumerations.CONVERSION_STATUSES),
+    Index(None, "referral_link_id", "converted_at"),
+    Index(None, "referred_customer_id"),
+    Index(None, "order_id"),
+)

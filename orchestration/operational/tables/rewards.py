@@ -1,0 +1,80 @@
+"""The rewards that a shop offers and their redemptions."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Column, Index, Integer, String, Table, Text
+
+from orchestration.operational import enumerations
+from orchestration.operational.tables._parts import (
+    archived_at,
+    flag,
+    identity,
+    integer,
+    metadata,
+    moment,
+    money,
+    nonnegative,
+    one_of,
+    positive,
+    reference,
+)
+
+reward_definitions = Table(
+    "reward_definitions",
+    metadata,
+    identity(),
+    reference("shop_id", "shops"),
+    Column("name", String(200), nullable=False),
+    Column("description", Text),
+    Column("reward_type", String(30), nullable=False),
+    Column("points_cost", Integer, nullable=False),
+    Column("reward_value", JSON),
+    flag("is_active", True),
+    flag("is_featured", False),
+    integer("max_redemptions_per_customer"),
+    integer("max_redemptions_total"),
+    integer("current_redemptions", 0),
+    moment("valid_from"),
+    moment("valid_until"),
+    integer("min_tier_level", 1),
+    Column("allowed_tier_ids", JSON),
+    Column("image_url", String(500)),
+    integer("sort_order", 0),
+    moment("created_at", default_now=True),
+    moment("updated_at"),
+    archived_at(),
+    positive("points_cost"),
+    positive("max_redemptions_per_customer"),
+    positive("max_redemptions_total"),
+    nonnegative("current_redemptions"),
+    one_of("reward_type", enumerations.REWARD_TYPES),
+    Index(None, "shop_id", "is_active"),
+    Index(None, "points_cost"),
+    Index(None, "min_tier_level"),
+)
+
+redemption_logs = Table(
+    "redemption_logs",
+    metadata,
+    identity(),
+    reference("customer_id", "customer_loyalty_profiles"),
+    reference("reward_id", "reward_definitions"),
+    Column("points_spent", Integer, nullable=False),
+    Column("status", String(20)),
+    Column("discount_code", String(50)),
+    money("discount_amount", precision=10),
+    Column("reward_data", JSON),
+    moment("used_at"),
+    Column("used_order_id", String(100)),
+    moment("expires_at"),
+    Column("failure_reason", Text),
+    integer("retry_count", 0),
+    moment("redeemed_at", default_now=True),
+    moment("processed_at"),
+    positive("points_spent"),
+    one_of("status", enumerations.REDEMPTION_STATUSES),
+    Index(None, "customer_id", "redeemed_at"),
+    Index(None, "status"),
+    Index(None, "discount_code"),
+    Index(None, "expires_at"),
+)

@@ -1,0 +1,78 @@
+"""The shops and their customers' loyalty profiles."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, String, Table, UniqueConstraint
+
+from orchestration.operational.tables._parts import (
+    archived_at,
+    flag,
+    identity,
+    integer,
+    metadata,
+    moment,
+    money,
+    nonnegative,
+    reference,
+)
+
+shops = Table(
+    "shops",
+    metadata,
+    identity(),
+    Column("shop_domain", String(255), nullable=False),
+    Column("access_token", String(255)),
+    flag("loyalty_enabled", True),
+    money("points_per_dollar", "1.00", precision=10),
+    integer("welcome_points", 100),
+    integer("referral_points_referrer", 500),
+    integer("referral_points_referee", 250),
+    flag("points_expire_enabled", False),
+    integer("points_expire_days", 365),
+    Column("brand_color", String(7), server_default="#8B5CF6"),
+    Column("loyalty_program_name", String(100), server_default="Loyalty Program"),
+    flag("email_notifications_enabled", True),
+    flag("sms_notifications_enabled", False),
+    moment("created_at", default_now=True),
+    moment("updated_at"),
+    archived_at(),
+    UniqueConstraint("shop_domain"),
+)
+
+customer_loyalty_profiles = Table(
+    "customer_loyalty_profiles",
+    metadata,
+    identity(),
+    reference("shop_id", "shops"),
+    Column("shopify_customer_id", String(50), nullable=False),
+    Column("email", String(255)),
+    Column("first_name", String(100)),
+    Column("last_name", String(100)),
+    Column("phone", String(20)),
+    integer("points_balance", 0),
+    integer("lifetime_points_earned", 0),
+    integer("lifetime_points_redeemed", 0),
+    money("lifetime_spent", "0"),
+    integer("lifetime_orders", 0),
+    reference("current_tier_id", "tier_definitions", nullable=True),
+    moment("tier_achieved_at"),
+    moment("tier_expires_at"),
+    moment("last_purchase_at"),
+    moment("last_login_at"),
+    moment("last_points_earned_at"),
+    flag("email_opt_in", True),
+    flag("sms_opt_in", False),
+    moment("birthday"),
+    flag("is_active", True),
+    flag("is_vip", False),
+    moment("created_at", default_now=True),
+    moment("updated_at"),
+    archived_at(),
+    UniqueConstraint("shop_id", "shopify_customer_id"),
+    nonnegative("points_balance"),
+    nonnegative("lifetime_points_earned"),
+    nonnegative("lifetime_spent"),
+    Index(None, "shop_id", "email"),
+    Index(None, "points_balance"),
+    Index(None, "current_tier_id"),
+)

@@ -1,0 +1,399 @@
+"""The program at work, day by day for a block of customers: points, tiers, redemptions, expiry.
+
+A day begins with the nightly jobs (tiers, then expiry). Every debit of the day is covered by the
+balance that it begins with, so that the order within a day can never make a balance negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from orchestration.sample import codes
+from orchestration.sample.behaviour import Block, Events, Purchases
+from orchestration.sample.cells import NONE
+from orchestration.sample.seasons import DAY, Floats, Ints
+from orchestration.sample.shops import LEVELS, Matrices
+
+_MINUTE = 60_000
+_NEVER = int(np.iinfo(np.int64).max)
+UNPOSTED_DAYS = 60
+"""For how long the expiry job has skipped the customers whom it skips."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows as equally long columns."""
+
+    columns: dict[str, Ints]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __getitem__(self, column: str) -> Ints:
+        return self.columns[column]
+
+
+class _Rows:
+    """Rows that arrive in batches; a column left out has its default throughout the batch."""
+
+    def __init__(self, **defaults: int) -> None:
+        self._defaults = defaults
+        self._batches: dict[str, list[Ints]] = {name: [] for name in defaults}
+        self.count = 0
+
+    def add(self, **columns: Ints | int) -> None:
+        size = max(np.size(column) for column in columns.values())
+        if not all(np.size(c) for c in columns.values()):
+            return
+        for name, default in self._defaults.items():
+            column = np.asarray(columns.get(name, default), dtype=np.int64)
+            self._batches[name].append(np.broadcast_to(column, (size,)))
+        self.count += size
+
+    def table(self) -> Table:
+        none = np.empty(0, dtype=np.int64)
+        return Table({n: np.concatenate([none, *parts]) for n, parts in self._batches.items()})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the program did with a block.
+
+    Attributes:
+        entries: Ledger entries, unordered: customer, at, type, source, amount, purchase (or -1),
+            campaign (a running campaign's row, or -1), redemption (from 0, or -1), creator.
+        redemptions: customer, at, reward (a column of the shop's), points, status, purchase (the
+            order it was used on, or -1).
+        changes: Tier changes: customer, at, level, reason, points, spend (cents), orders, ends.
+        participations: customer, campaign, at; and of each purchase its participation, or -1.
+        level: The tier level that each customer ends with; 0 is none.
+    """
+
+    entries: Table
+    redemptions: Table
+    changes: Table
+    participations: Table
+    participation_of: Ints
+    points: Ints
+    level: Ints
+
+
+class Program:
+    """A block's program; `run` once."""
+
+    def __init__(
+        self,
+        block: Block,
+        shops: Matrices,
+        purchases: Purchases,
+        credits: Events,
+        birthdays: Events,
+        debits: Events,
+        grants: tuple[Ints, Ints],
+        rng: np.random.Generator,
+    ) -> None:
+        size, bought = len(block), len(purchases.customer)
+        self._block, self._shops, self._rng, self._purchases = block, shops, rng, purchases
+        self._credits, self._birthdays, self._debits = credits, birthdays, debits
+        self._grants = grants
+        days = np.arange(shops.days + 1)
+        self._bought_by = np.searchsorted(purchases.at // DAY, days)
+        self._credited_by = np.searchsorted(credits.at // DAY, days)
+        self._born_by = np.searchsorted(birthdays.at // DAY, days)
+        self._debited_by = np.searchsorted(debits.at // DAY, days)
+        self._granted_by = np.searchsorted(grants[1], days)
+        self._balance = np.zeros(size, dtype=np.int64)
+        self._due = np.zeros(size, dtype=np.int64)
+        self._debited = np.zeros(size, dtype=np.int64)
+        self._level = shops.base_level[block.shop]
+        self._ends = np.full(size, _NEVER)
+        self._windowed = [np.zeros(size, dtype=np.int64) for _ in range(3)]
+        self._earned: list[tuple[Ints, Ints]] = []
+        self._credited: list[tuple[Ints, Ints]] = []
+        self._joined = np.full(size, -1)
+        self._part = np.full(size, -1)
+        self._points = np.zeros(bought, dtype=np.int64)
+        self._used_campaign = np.full(bought, -1)
+        self._participation_of = np.full(bought, -1)
+        self._windows = [int(w) for w in np.unique(shops.window[block.shop]) if w]
+        self._expiries = [int(d) for d in np.unique(shops.expire_days[block.shop]) if d]
+        self._entries = _Rows(
+            customer=0, at=0, type=0, source=codes.MANUAL, amount=0, purchase=-1, campaign=-1,
+            redemption=-1, creator=codes.BY_SYSTEM,
+        )  # fmt: skip
+        self._redemptions = _Rows(customer=0, at=0, reward=0, points=0, status=0, purchase=-1)
+        self._changes = _Rows(
+            customer=0, at=0, level=0, reason=0, points=0, spend=0, orders=0, ends=NONE
+        )
+        self._participations = _Rows(customer=0, campaign=0, at=0)
+
+    def run(self) -> Outcome:
+        """Goes through all days."""
+        based = np.flatnonzero(self._level > 0)
+        self._changes.add(
+            customer=based, at=self._block.created[based], level=self._level[based],
+            reason=codes.QUALIFICATION,
+        )  # fmt: skip
+        self._entries.add(
+            customer=self._credits.customer, at=self._credits.at, type=np.where(
+                self._credits.source == codes.MANUAL, codes.ADJUSTED, codes.BONUS
+            ),
+            source=self._credits.source, amount=self._credits.value,
+            purchase=self._credits.purchase,
+        )  # fmt: skip
+        for day in range(self._shops.days):
+            if day:
+                self._review_tiers(day)
+                self._expire(day)
+            self._trade(day)
+        bought = self._purchases
+        self._entries.add(
+            customer=bought.customer, at=bought.at, type=codes.EARNED, source=codes.PURCHASE,
+            amount=self._points, purchase=np.arange(len(bought.at)), campaign=self._used_campaign,
+        )  # fmt: skip
+        return Outcome(
+            entries=self._entries.table(),
+            redemptions=self._redemptions.table(),
+            changes=self._changes.table(),
+            participations=self._participations.table(),
+            participation_of=self._participation_of,
+            points=self._points,
+            level=self._level,
+        )
+
+    def _review_tiers(self, day: int) -> None:
+        """Moves the windows on by a day, then grants, raises, renews and lowers tiers."""
+        shop, yesterday = self._block.shop, day - 1
+        points, spend, orders = self._windowed
+        bought = slice(self._bought_by[yesterday], self._bought_by[day])
+        buyers = self._purchases.customer[bought]
+        np.add.at(points, *self._earned[yesterday])
+        np.add.at(spend, buyers, self._purchases.cents[bought])
+        np.add.at(orders, buyers, 1)
+        touched = [self._earned[yesterday][0], buyers, np.flatnonzero(self._ends <= day)]
+        for window in self._windows:
+            gone = yesterday - window
+            if gone < 0:
+                continue
+            earners, earned = self._earned[gone]
+            of_window = self._shops.window[shop[earners]] == window
+            np.subtract.at(points, earners[of_window], earned[of_window])
+            past = np.arange(self._bought_by[gone], self._bought_by[gone + 1])
+            past = past[self._shops.window[shop[self._purchases.customer[past]]] == window]
+            np.subtract.at(spend, self._purchases.customer[past], self._purchases.cents[past])
+            np.subtract.at(orders, self._purchases.customer[past], 1)
+        self._grant(day)
+        who = _unique(touched, len(shop))
+        if not len(who):
+            return
+        met = (
+            (points[who, None] >= self._shops.min_points[shop[who]])
+            & (spend[who, None] >= self._shops.min_spend[shop[who]])
+            & (orders[who, None] >= self._shops.min_orders[shop[who]])
+        )
+        eligible = np.where(met.any(axis=1), LEVELS - met[:, ::-1].argmax(axis=1), 0)
+        raised, ended = eligible > self._level[who], self._ends[who] <= day
+        moved = raised | ended
+        who, eligible = who[moved], eligible[moved]
+        lowered = eligible < self._level[who]
+        reason = np.where(lowered, codes.DOWNGRADE, codes.QUALIFICATION)
+        self._change(who, day, eligible, reason)
+
+    def _grant(self, day: int) -> None:
+        """Raises by one level whom the merchant chose."""
+        who = self._grants[0][self._granted_by[day] : self._granted_by[day + 1]]
+        higher = np.minimum(self._level[who] + 1, LEVELS)
+        possible = (self._shops.tier_id[self._block.shop[who], higher] > 0) & (
+            self._block.created[who] < (day - 1) * DAY
+        )
+        self._change(who[possible], day, higher[possible], codes.GRANTED)
+
+    def _change(self, who: Ints, day: int, level: Ints, reason: Ints | int) -> None:
+        kept = self._shops.maintenance[self._block.shop[who], level]
+        self._level[who] = level
+        self._ends[who] = np.where(kept > 0, day + kept, _NEVER)
+        at = day * DAY + 2 * _MINUTE + _jitter(self._block, who)
+        points, spend, orders = (measure[who] for measure in self._windowed)
+        granted = 1000 if np.isscalar(reason) else 0
+        self._changes.add(
+            customer=who, at=at - granted, level=level, reason=reason, points=points, spend=spend,
+            orders=orders, ends=np.where(kept > 0, at + kept * DAY, NONE),
+        )  # fmt: skip
+
+    def _expire(self, day: int) -> None:
+        """Posts what is left of the credits that have come of age, first in first out."""
+        touched = []
+        for lifetime in self._expiries:
+            born = day - 1 - lifetime
+            if born < 0:
+                continue
+            who, amount = self._credited[born]
+            due = self._shops.expire_days[self._block.shop[who]] == lifetime
+            if day >= self._shops.days - UNPOSTED_DAYS:
+                due &= ~self._block.unposted[who]
+            np.add.at(self._due, who[due], amount[due])
+            touched.append(who[due])
+        who = _unique(touched, len(self._balance))
+        left = self._due[who] - self._debited[who]
+        who, left = who[left > 0], left[left > 0]
+        self._debit(who, left)
+        self._entries.add(
+            customer=who, at=expiry_time(self._block, who, day), type=codes.EXPIRED,
+            source=codes.PURCHASE, amount=-left,
+        )  # fmt: skip
+
+    def _debit(self, who: Ints, amount: Ints) -> None:
+        self._balance[who] -= amount
+        self._debited[who] += amount
+
+    def _trade(self, day: int) -> None:
+        """A day's purchases with what they redeem and earn, and the day's other events."""
+        bought = np.arange(self._bought_by[day], self._bought_by[day + 1])
+        refunds = self._redeem(bought[_first(self._purchases.customer[bought])], day)
+        self._take_back(slice(self._debited_by[day], self._debited_by[day + 1]))
+        joiners, joined = self._earn(bought)
+        born = slice(self._born_by[day], self._born_by[day + 1])
+        celebrants = self._birthdays.customer[born]
+        gifts = self._shops.birthday[self._block.shop[celebrants], self._level[celebrants]]
+        given = gifts > 0
+        celebrants, gifts = celebrants[given], gifts[given]
+        self._entries.add(
+            customer=celebrants, at=self._birthdays.at[born][given], type=codes.BONUS,
+            source=codes.BIRTHDAY, amount=gifts,
+        )  # fmt: skip
+        known = slice(self._credited_by[day], self._credited_by[day + 1])
+        source, value = self._credits.source[known], self._credits.value[known]
+        counts = source != codes.MANUAL
+        receivers = self._credits.customer[known]
+        earned = (
+            np.concatenate(
+                [self._purchases.customer[bought], joiners, celebrants, receivers[counts]]
+            ),
+            np.concatenate([self._points[bought], joined, gifts, value[counts]]),
+        )
+        credited = (
+            np.concatenate([earned[0], receivers[~counts], refunds[0]]),
+            np.concatenate([earned[1], value[~counts], refunds[1]]),
+        )
+        self._earned.append(earned)
+        self._credited.append(credited)
+        np.add.at(self._balance, *credited)
+
+    def _redeem(self, first: Ints, day: int) -> tuple[Ints, Ints]:
+        """Lets buyers pay with points; returns whom points are given back to at once, and how many."""
+        buyer, shop = self._purchases.customer[first], self._block.shop
+        wants = self._rng.random(len(first)) < self._block.redeems[buyer]
+        first, buyer = first[wants], buyer[wants]
+        cost = self._shops.reward_points[shop[buyer]]
+        within_reach = (cost <= self._balance[buyer, None]) & (
+            self._shops.reward_level[shop[buyer]] <= np.maximum(self._level[buyer, None], 1)
+        )
+        liking = self._rng.random(cost.shape) * np.sqrt(np.where(within_reach, cost, 0))
+        chosen, possible = liking.argmax(axis=1), within_reach.any(axis=1)
+        first, buyer, chosen = first[possible], buyer[possible], chosen[possible]
+        points = self._shops.reward_points[shop[buyer], chosen]
+        paid = self._purchases.at[first]
+        at = np.maximum(
+            paid - self._rng.integers(4 * _MINUTE, 25 * _MINUTE, len(first)), day * DAY + 6 * _MINUTE
+        )
+        at = np.maximum(at, self._block.created[buyer] + _MINUTE)
+        luck, use = self._rng.random(len(first)), self._rng.random(len(first))
+        status = np.full(len(first), codes.COMPLETED)
+        status[luck < 0.030] = codes.CANCELLED
+        status[luck < 0.015] = codes.FAILED
+        fine = status == codes.COMPLETED
+        used = fine & (use < 0.78)
+        month_ago = (self._shops.days - 31) * DAY
+        status[fine & (use > 0.92) & (at < month_ago)] = codes.LAPSED
+        status[fine & (use > 0.92) & (at >= (self._shops.days - 3) * DAY)] = codes.PENDING
+        number = np.arange(self._redemptions.count, self._redemptions.count + len(first))
+        self._redemptions.add(
+            customer=buyer, at=at, reward=chosen, points=points, status=status,
+            purchase=np.where(used, first, -1),
+        )  # fmt: skip
+        self._entries.add(
+            customer=buyer, at=at, type=codes.REDEEMED, source=codes.PURCHASE, amount=-points,
+            redemption=number, creator=codes.BY_CUSTOMER,
+        )  # fmt: skip
+        self._debit(buyer, points)
+        void = ~fine
+        self._entries.add(
+            customer=buyer[void], at=at[void] + _MINUTE + buyer[void] % _MINUTE,
+            type=codes.REFUNDED, source=codes.PURCHASE, amount=points[void],
+            redemption=number[void],
+        )  # fmt: skip
+        return buyer[void], points[void]
+
+    def _take_back(self, of_day: slice) -> None:
+        """Takes back the points of returned orders, and corrects; never more than there is."""
+        chosen = np.unique(self._debits.customer[of_day], return_index=True)[1] + of_day.start
+        who, purchase = self._debits.customer[chosen], self._debits.purchase[chosen]
+        returned = purchase >= 0
+        asked = -self._debits.value[chosen]
+        asked[returned] = self._points[purchase[returned]]
+        amount = np.minimum(asked, self._balance[who])
+        some = amount > 0
+        self._entries.add(
+            customer=who[some], at=self._debits.at[chosen][some], amount=-amount[some],
+            type=np.where(returned, codes.REFUNDED, codes.ADJUSTED)[some],
+            source=self._debits.source[chosen][some], purchase=purchase[some],
+            creator=np.where(returned, codes.BY_SYSTEM, codes.BY_ADMIN)[some],
+        )  # fmt: skip
+        self._debit(who[some], amount[some])
+
+    def _earn(self, bought: Ints) -> tuple[Ints, Ints]:
+        """Gives the purchases' points; returns who got a bonus for joining a campaign, and what."""
+        buyer = self._purchases.customer[bought]
+        shop, level = self._block.shop[buyer], self._level[buyer]
+        campaign = self._purchases.campaign[bought]
+        running = campaign >= 0
+        counts = running & self._block.engaged[buyer]
+        counts[running] &= level[running] >= self._shops.campaign_level[campaign[running]]
+        multiplier = self._shops.multiplier[shop, level]
+        multiplier[counts] *= self._shops.campaign_multiplier[campaign[counts]]
+        exact: Floats = self._purchases.cents[bought] / 100 * self._shops.rate[shop] * multiplier
+        self._points[bought] = np.maximum(1, np.floor(exact + 0.5))
+        self._used_campaign[bought[counts]] = campaign[counts]
+        return self._join(bought[counts])
+
+    def _join(self, bought: Ints) -> tuple[Ints, Ints]:
+        buyer, campaign = self._purchases.customer[bought], self._purchases.campaign[bought]
+        new = bought[_first(buyer) & (self._joined[buyer] != campaign)]
+        who, what = self._purchases.customer[new], self._purchases.campaign[new]
+        self._joined[who] = what
+        first = self._participations.count
+        self._part[who] = np.arange(first, first + len(who))
+        self._participations.add(customer=who, campaign=what, at=self._purchases.at[new])
+        self._participation_of[bought] = self._part[buyer]
+        bonus = self._shops.campaign_bonus[what]
+        some = bonus > 0
+        who, what, bonus = who[some], what[some], bonus[some]
+        self._entries.add(
+            customer=who, at=self._purchases.at[new][some] + 3_000, type=codes.BONUS,
+            source=codes.CAMPAIGN, amount=bonus, campaign=what,
+        )  # fmt: skip
+        return who, bonus
+
+
+def expiry_time(block: Block, who: Ints, day: Ints | int) -> Ints:
+    """When the nightly expiry job comes to these customers on that day."""
+    return day * DAY + 4 * _MINUTE + _jitter(block, who)
+
+
+def _jitter(block: Block, who: Ints) -> Ints:
+    return block.customer_id[who] * 7919 % _MINUTE
+
+
+def _first(customer: Ints) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Which are their customer's first; equal customers are neighbours."""
+    return np.diff(customer, prepend=-1) != 0
+
+
+def _unique(parts: Iterable[Ints], size: int) -> Ints:
+    mask = np.zeros(size, dtype=bool)
+    for part in parts:
+        mask[part] = True
+    return np.flatnonzero(mask)

@@ -1,0 +1,107 @@
+"""A rule in words: what `qualification_reason` says of why somebody is in a segment."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from orchestration.segments.catalogue import Catalogue
+from orchestration.segments.criteria import (
+    AllOf,
+    Anniversary,
+    AnyOf,
+    Between,
+    Comparison,
+    Equality,
+    FieldCondition,
+    Flag,
+    Membership,
+    Moment,
+    Node,
+    Not,
+    Pattern,
+    RandomSample,
+    Window,
+)
+
+LONGEST_REASON = 200
+"""Characters: what the application's column holds."""
+
+_PHRASES = {
+    "eq": "is",
+    "neq": "is not",
+    "gt": "over",
+    "gte": "at least",
+    "lt": "under",
+    "lte": "at most",
+    "in": "one of",
+    "not_in": "none of",
+    "contains": "contains",
+    "starts_with": "starts with",
+    "ends_with": "ends with",
+    "is_true": "is true",
+    "is_false": "is false",
+    "is_set": "is known",
+    "is_not_set": "is not known",
+    "before": "before",
+    "after": "after",
+    "within_last": "within the last",
+    "not_within_last": "not within the last",
+    "within_next": "within the next",
+    "more_than_ago": "more than",
+    "anniversary_within_next": "anniversary within the next",
+}
+
+
+def in_words(criteria: Node | None, catalogue: Catalogue) -> str:
+    """Says a checked rule in words, cut to what the application's column holds."""
+    words = "nobody" if criteria is None else _words(criteria, catalogue)
+    sentence = words[:1].upper() + words[1:]
+    return sentence if len(sentence) <= LONGEST_REASON else sentence[: LONGEST_REASON - 1] + "…"
+
+
+def _words(node: Node, catalogue: Catalogue) -> str:
+    match node:
+        case AllOf():
+            return " and ".join(_nested(child, catalogue) for child in node.all)
+        case AnyOf():
+            return " or ".join(_nested(child, catalogue) for child in node.any)
+        case Not():
+            return f"not ({_words(node.not_, catalogue)})"
+        case RandomSample():
+            return f"in the {_number(node.random_sample.percent)} % random sample"
+        case FieldCondition():
+            return f"{catalogue[node.field].label} {_test(node)}"
+    raise TypeError(f"{type(node).__name__} is not a condition")
+
+
+def _nested(node: Node, catalogue: Catalogue) -> str:
+    words = _words(node, catalogue)
+    is_several = (isinstance(node, AllOf) and len(node.all) > 1) or (
+        isinstance(node, AnyOf) and len(node.any) > 1
+    )
+    return f"({words})" if is_several else words
+
+
+def _test(node: FieldCondition) -> str:
+    match node:
+        case Between():
+            return f"between {_value(node.value[0])} and {_value(node.value[1])}"
+        case Membership():
+            return f"{_PHRASES[node.op]} {', '.join(_value(value) for value in node.value)}"
+        case Window() | Anniversary():
+            unit = node.unit if node.value == 1 else f"{node.unit}s"
+            ago = " ago" if node.op == "more_than_ago" else ""
+            return f"{_PHRASES[node.op]} {node.value} {unit}{ago}"
+        case Equality() | Comparison() | Pattern() | Moment():
+            return f"{_PHRASES[node.op]} {_value(node.value)}"
+        case Flag():
+            return _PHRASES[node.op]
+    raise TypeError(f"{type(node).__name__} is not a field condition")
+
+
+def _value(value: Decimal | str) -> str:
+    return _number(value) if isinstance(value, Decimal) else value
+
+
+def _number(value: Decimal) -> str:
+    return f"{value:f}"

@@ -1,0 +1,41 @@
+"""What PostgreSQL says during a sync, in words that name the database and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+
+from orchestration.errors import LoyaltyError
+
+
+@contextmanager
+def plain_errors(name: str) -> Iterator[None]:
+    """Turns PostgreSQL's errors into ours.
+
+    Args:
+        name: Which database speaks: "operational database" or "warehouse".
+
+    Raises:
+        LoyaltyError: Instead of any psycopg.Error.
+    """
+    try:
+        yield
+    except errors.LockNotAvailable as error:
+        remedy = "Somebody holds a lock for long (a migration?); run the sync again after that."
+        raise _failure(name, error, remedy) from error
+    except errors.InsufficientPrivilege as error:
+        remedy = "Grant the right to the login; `loyalty operational grants` prints what it needs."
+        raise _failure(name, error, remedy) from error
+    except psycopg.Error as error:
+        remedy = "Nothing of this sync is visible in raw; run it again."
+        raise _failure(name, error, remedy) from error
+
+
+def _failure(name: str, error: psycopg.Error, remedy: str) -> LoyaltyError:
+    said = error.diag.message_primary or str(error).strip() or type(error).__name__
+    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+    context = f" [{error.diag.context}]" if error.diag.context else ""
+    return LoyaltyError(f"The {name} says: {said}{detail}{context}", remedy=remedy)

@@ -1,0 +1,43 @@
+-- Loyalty revenue is a part of total revenue, and total revenue is that of the dated orders.
+with
+
+periods as (
+
+    select
+        shop_id,
+        period_type,
+        min(total_revenue - loyalty_revenue) as least_other_revenue,
+        sum(total_revenue) as total_revenue,
+        sum(loyalty_revenue) as loyalty_revenue
+    from {{ ref('loyalty_analytics') }}
+    group by shop_id, period_type
+
+),
+
+orders as (
+
+    select
+        shop_id,
+        coalesce(sum(amount), 0) as total_revenue,
+        coalesce(sum(amount) filter (where is_loyalty_order), 0) as loyalty_revenue
+    from {{ ref('fct_orders') }}
+    where ordered_at is not null
+    group by shop_id
+
+)
+
+select
+    periods.shop_id,
+    periods.period_type,
+    periods.least_other_revenue,
+    periods.total_revenue,
+    orders.total_revenue as total_revenue_of_orders,
+    periods.loyalty_revenue,
+    orders.loyalty_revenue as loyalty_revenue_of_orders
+from periods
+left join orders
+    on periods.shop_id = orders.shop_id
+where
+    periods.least_other_revenue < 0
+    or periods.total_revenue != coalesce(orders.total_revenue, 0)
+    or periods.loyalty_revenue != coalesce(orders.loyalty_revenue, 0)

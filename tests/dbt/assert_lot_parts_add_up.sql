@@ -1,0 +1,6 @@
+-- Lots whose parts do not add up to what was issued, or of which more was taken than they held.
+select *
+from {{ ref('fct_point_lots') }}
+where
+    points_issued <> points_redeemed + points_expired + points_reversed + points_remaining
+    or least(points_redeemed, points_expired, points_reversed, points_remaining) < 0
