@@ -69,13 +69,15 @@ def dbt_build_arguments(
     *, as_of: str | None = None, full_refresh: bool = False, select: str | None = None
 ) -> list[str]:
     """The arguments after `dbt` for one build; `as_of` as `parse_as_of` gives it."""
-    arguments = ["build"]
+    # Unit tests prove the code, not the data: they run with the project's tests.
+    arguments = ["build", "--exclude-resource-type", "unit_test"]
     if as_of is not None:
         arguments += ["--vars", json.dumps({"as_of": as_of})]
     if full_refresh:
         arguments.append("--full-refresh")
     if select is not None:
-        arguments += ["--select", select]
+        # Of the tests, those that need no relation outside the selection and its ancestors.
+        arguments += ["--select", select, "--indirect-selection", "buildable"]
     return arguments
 
 
@@ -100,6 +102,7 @@ def run_dbt(
         **dbt_environment(warehouse),
         "DBT_TARGET_PATH": str(target_dir),
         "DBT_LOG_PATH": str(target_dir),
+        "DBT_USE_COLORS": str(not quiet and sys.stdout.isatty()).lower(),
     }
     process = subprocess.run(
         [DBT_EXECUTABLE, *arguments],

@@ -9,7 +9,7 @@ from typing import TypeVar
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.rows import TupleRow
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from orchestration.database import Database
 from orchestration.errors import LoyaltyError
@@ -18,8 +18,9 @@ Connection = psycopg.Connection[TupleRow]
 T = TypeVar("T")
 
 ATTEMPTS = 5
-WAIT_FIRST_SECONDS = 0.1
+WAIT_SECONDS = 0.2
 WAIT_LONGEST_SECONDS = 5.0
+"""Waits are random up to a limit that doubles with each attempt."""
 LOCK_TIMEOUT = "2s"
 """How long a statement waits for a lock of the application before it gives way."""
 WRITE_TIMEOUT = "1min"
@@ -87,9 +88,7 @@ class Session:
         try:
             return Retrying(
                 stop=stop_after_attempt(attempts),
-                wait=wait_exponential_jitter(
-                    initial=WAIT_FIRST_SECONDS, max=WAIT_LONGEST_SECONDS, jitter=WAIT_FIRST_SECONDS
-                ),
+                wait=wait_random_exponential(multiplier=WAIT_SECONDS, max=WAIT_LONGEST_SECONDS),
                 retry=retry_if_exception(is_transient),
                 reraise=True,
             )(work)

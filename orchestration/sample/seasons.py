@@ -27,7 +27,7 @@ _HOURS_CUMULATED = np.concatenate([[0.0], np.cumsum(_HOURS) / _HOURS.sum()])
 def demand(first: date, days: int) -> Floats:
     """The pull of each day from `first` on (1 = ordinary): season of the year times weekday."""
     dates = [first + timedelta(days=n) for n in range(days)]
-    middle_of_month = np.arange(-15.0, 380.0, 365 / 12)[: len(_MONTHS) + 2]
+    middle_of_month = 365 / 12 * (np.arange(len(_MONTHS) + 2) - 0.5)
     wrapped = np.concatenate([_MONTHS[-1:], _MONTHS, _MONTHS[:1]])
     of_year = np.array([day.timetuple().tm_yday for day in dates], dtype=float)
     weekdays = np.array([day.weekday() for day in dates], dtype=int)

@@ -35,7 +35,6 @@ def plain_errors(name: str) -> Iterator[None]:
 
 
 def _failure(name: str, error: psycopg.Error, remedy: str) -> LoyaltyError:
+    # Not the detail or the context: they may quote a customer's row.
     said = error.diag.message_primary or str(error).strip() or type(error).__name__
-    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
-    context = f" [{error.diag.context}]" if error.diag.context else ""
-    return LoyaltyError(f"The {name} says: {said}{detail}{context}", remedy=remedy)
+    return LoyaltyError(f"The {name} says: {said}", remedy=remedy)

@@ -118,12 +118,11 @@ class World:
         self.put("marts.dim_shops", shop_id=shop_id, shop_domain=domain, timezone=timezone)
 
     def customers(self, shop_id: int, ids: Sequence[int]) -> None:
-        with self.application.cursor() as cursor:
-            cursor.executemany(
-                "insert into customer_loyalty_profiles (id, shop_id, shopify_customer_id)"
-                " values (%s, %s, %s)",
-                [(customer_id, shop_id, str(customer_id)) for customer_id in ids],
-            )
+        self.application.execute(
+            "insert into customer_loyalty_profiles (id, shop_id, shopify_customer_id)"
+            " select id, %s, id::text from unnest(%s::int[]) as customers (id)",
+            [shop_id, list(ids)],
+        )
 
     def segment(
         self,
@@ -169,25 +168,23 @@ class World:
         reason: str | None = "points over 100",
         data: Any = None,
     ) -> None:
-        """The warehouse's stays; the last argument pair is what the rule saw."""
-        with self.marts.cursor() as cursor:
-            cursor.executemany(
-                "insert into marts.customer_segment_memberships values"
-                " (%s, %s, %s, %s, %s, %s, %s, %s)",
-                [
-                    (
-                        segment_id,
-                        shop_id,
-                        customer_id,
-                        added_at,
-                        removed_at,
-                        removed_at is None,
-                        reason,
-                        json.dumps(data if data is not None else {"points": customer_id}),
-                    )
-                    for customer_id in customer_ids
-                ],
-            )
+        """The warehouse's stays."""
+        self.marts.execute(
+            "insert into marts.customer_segment_memberships"
+            " select %s, %s, id, %s, %s, %s::timestamptz is null, %s,"
+            " coalesce(%s::jsonb, jsonb_build_object('points', id))"
+            " from unnest(%s::int[]) as customers (id)",
+            [
+                segment_id,
+                shop_id,
+                added_at,
+                removed_at,
+                removed_at,
+                reason,
+                None if data is None else json.dumps(data),
+                list(customer_ids),
+            ],
+        )
 
     def members(self, segment_id: int, customer_ids: Sequence[int], **values: Any) -> None:
         """The application's own rows."""
@@ -199,6 +196,13 @@ class World:
                 customer_id=customer_id,
                 **columns,
             )
+
+    def period(self, shop_id: int, date: str, revenue: Any, **values: Any) -> None:
+        """A row of the marts' analytics."""
+        common = {"period_type": "daily", "is_complete": True, **values}
+        self.put(
+            "marts.loyalty_analytics", shop_id=shop_id, date=date, total_revenue=revenue, **common
+        )
 
     def campaign(self, campaign_id: int, shop_id: int, rules: Any, **values: Any) -> None:
         text = rules if isinstance(rules, str) else json.dumps(rules)

@@ -1,4 +1,4 @@
-"""What activation writes to the application's memberships and counters, and what it leaves alone."""
+"""What activation writes to memberships and counters, and what it leaves alone."""
 
 from __future__ import annotations
 

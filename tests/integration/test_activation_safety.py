@@ -1,0 +1,323 @@
+"""Activation beside a living application: brakes, kills, locks, lost connections, two at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from activation_world import World, new_world, shared_world, world
+from psycopg import sql
+
+from orchestration.activation import session, spool
+from orchestration.database import Database
+from orchestration.errors import LoyaltyError
+from orchestration.operational.grants import grants
+
+__all__ = ["new_world", "shared_world", "world"]
+
+ACTIVATE = """
+import sys
+from orchestration.activation import activate
+from orchestration.database import Database
+activate(
+    Database("operational database", sys.argv[1], "A"), "public",
+    Database("warehouse", sys.argv[2], "B"),
+)
+"""
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that a test can live with."""
+    monkeypatch.setattr(session, "LOCK_TIMEOUT", "30ms")
+    monkeypatch.setattr(session, "WAIT_SECONDS", 0.001)
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "BATCH_ROWS", 50)
+
+
+@contextmanager
+def locked(world: World, query: str, *parameters: Any) -> Iterator[psycopg.Connection[Any]]:
+    """Another connection of the application, holding what the query locks."""
+    with world.operational.connect() as other:
+        other.execute(query.encode(), parameters)
+        yield other
+
+
+def wait_until_blocked(world: World) -> int:
+    """Waits until an activation waits for a lock; gives the server process's id."""
+    while True:
+        rows = world.rows(
+            "select pid from pg_stat_activity where application_name = 'loyalty-activation'"
+            " and wait_event_type = 'Lock' and datname = current_database()"
+        )
+        if rows:
+            return int(rows[0][0])
+
+
+@contextmanager
+def in_background(world: World) -> Iterator[Future[Any]]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(world.activate)
+
+
+def two_shops(world: World, members: int = 100) -> None:
+    """A segment of members 1… in shop 1, one of members 10001… in shop 2; the last is a former one."""
+    for shop_id, first in ((1, 1), (2, 10_001)):
+        ids = range(first, first + members)
+        world.shop(shop_id)
+        world.customers(shop_id, ids)
+        world.segment(10 * shop_id, shop_id, count=members)
+        world.stays(10 * shop_id, shop_id, ids)
+        world.members(10 * shop_id, [ids[-1]], is_active=False)
+
+
+def complete(world: World, members: int = 100) -> bool:
+    return world.active(10) == set(range(1, 1 + members)) and world.active(20) == set(
+        range(10_001, 10_001 + members)
+    )
+
+
+def test_a_held_segment_keeps_its_rows_and_counters_while_the_rest_goes_on(world: World) -> None:
+    two_shops(world)
+    world.customers(1, range(500, 900))
+    world.members(10, range(500, 900))
+    result = world.activate()
+    held, written = result.segments
+    assert (held.held, held.added, held.removed) == (500, 0, 0)
+    assert held.reason == "it would lose 400 of its 400 members"
+    assert written.added == 100
+    assert world.active(10) == set(range(500, 900))
+    assert world.rows("select customer_count from customer_segments order by id") == [
+        (None,),
+        (100,),
+    ]
+    assert world.marts.execute(
+        "select segment_id, held, reason is not null from ops.activation_runs order by 1"
+    ).fetchall() == [(10, 500, True), (20, 0, False)]
+    assert world.marts.execute("select status from ops.activations").fetchone() == ("degraded",)
+
+    released = world.activate(allow_large_changes=True)
+    assert released.problems == []
+    assert complete(world)
+
+
+def test_a_dry_run_shows_the_same_plan_and_writes_nothing(world: World) -> None:
+    two_shops(world)
+    world.campaign(5, 1, {"target_segments": ["segment 10"]})
+    world.period(1, "2026-03-08", 5)
+    before = world.versions()
+    planned = world.activate(dry_run=True)
+    assert world.versions() == before
+    assert world.marts.execute("select count(*) from ops.activations").fetchone() == (0,)
+    done = world.activate()
+    assert planned.segments == done.segments
+    assert planned.campaigns == done.campaigns
+    assert planned.analytics == done.analytics
+    assert (planned.run_id, planned.rows_written) == (None, done.rows_written)
+
+
+def test_two_at_once_write_every_row_once(world: World, small_batches: None) -> None:
+    two_shops(world)
+    with ThreadPoolExecutor(2) as pool:
+        results = [f.result() for f in [pool.submit(world.activate) for _ in range(2)]]
+    assert sorted(r.rows_written for r in results) == [0, 202]
+    assert complete(world)
+
+
+def test_after_a_kill_the_next_run_finishes(world: World) -> None:
+    members = spool.BATCH_ROWS + 100
+    two_shops(world, members)
+    last = world.rows("select id from customer_segment_memberships where segment_id = 20")[0][0]
+    with locked(world, "select from customer_segment_memberships where id = %s for update", last):
+        process = subprocess.Popen(
+            [sys.executable, "-c", ACTIVATE, world.operational.url, world.warehouse.url]
+        )
+        wait_until_blocked(world)
+        process.kill()
+        process.wait()
+    committed = len(world.active(10)) + len(world.active(20))
+    assert 0 < committed < 2 * members
+    result = world.activate()
+    assert complete(world, members)
+    assert (result.problems, sum(s.added for s in result.segments)) == ([], 2 * members - committed)
+    assert (
+        world.rows(
+            "select count(*) from customer_segment_memberships"
+            " group by segment_id, customer_id having count(*) > 1"
+        )
+        == []
+    )
+    assert world.marts.execute("select status from ops.activations order by 1").fetchall() == [
+        ("done",),
+        ("running",),
+    ]
+
+
+def test_a_connection_lost_in_the_middle_of_a_batch_is_healed(
+    world: World, small_batches: None
+) -> None:
+    two_shops(world)
+    with (
+        locked(
+            world, "select from customer_segment_memberships where segment_id = 20 for update"
+        ) as other,
+        in_background(world) as running,
+    ):
+        world.rows("select pg_terminate_backend(%s)", wait_until_blocked(world))
+        other.rollback()
+        result = running.result()
+    assert (complete(world), result.problems) == (True, [])
+    assert sum(s.added for s in result.segments) == 200
+
+
+def test_a_row_that_stays_locked_fails_alone_and_the_next_run_writes_it(
+    world: World, impatient: None
+) -> None:
+    two_shops(world)
+    with locked(world, "select from customer_segment_memberships where segment_id = 20 for update"):
+        result = world.activate()
+    assert [(s.added, s.failed, s.counters_written) for s in result.segments] == [
+        (100, 0, True),
+        (99, 1, False),
+    ]
+    assert "lock timeout" in result.problems[0]
+    assert world.marts.execute("select status from ops.activations").fetchone() == ("degraded",)
+    again = world.activate()
+    assert ([s.added for s in again.segments], complete(world)) == ([0, 1], True)
+
+
+def test_a_row_that_the_application_refuses_fails_alone(new_world: Callable[..., World]) -> None:
+    world = new_world()
+    two_shops(world)
+    world.application.execute(
+        "alter table customer_segment_memberships add check (customer_id not in (7, 10007))"
+    )
+    result = world.activate()
+    assert [(s.added, s.failed) for s in result.segments] == [(99, 1), (99, 1)]
+    assert "check constraint" in result.problems[0]
+
+
+def test_shops_are_locked_one_by_one(world: World, impatient: None) -> None:
+    two_shops(world, 20)
+    with locked(
+        world,
+        "select pg_advisory_xact_lock(hashtextextended('loyalty.activation/public/2', 0))",
+    ):
+        result = world.activate()
+    assert [(s.added, s.failed) for s in result.segments] == [(20, 0), (0, 20)]
+
+
+def test_what_changes_between_plan_and_batch_is_looked_at_again(world: World) -> None:
+    two_shops(world)
+    with (
+        locked(
+            world,
+            "select pg_advisory_xact_lock(hashtextextended('loyalty.activation/public/1', 0))",
+        ) as other,
+        in_background(world) as running,
+    ):
+        wait_until_blocked(world)
+        world.application.execute("delete from customer_loyalty_profiles where id = 5")
+        world.members(10, [6])
+        world.application.execute("update customer_segments set auto_update = false where id = 20")
+        other.rollback()
+        result = running.result()
+    assert [(s.added, s.skipped, s.failed) for s in result.segments] == [(98, 2, 0), (0, 100, 0)]
+    assert world.active(10) == set(range(1, 101)) - {5}
+    assert world.active(20) == set()
+
+
+def test_a_customer_deleted_while_a_row_is_inserted_is_skipped(world: World) -> None:
+    two_shops(world)
+    with (
+        locked(world, "delete from customer_loyalty_profiles where id = 5") as other,
+        in_background(world) as running,
+    ):
+        wait_until_blocked(world)
+        other.commit()
+        result = running.result()
+    assert (result.segments[0].added, result.segments[0].skipped) == (99, 1)
+    assert result.problems == []
+
+
+@pytest.fixture
+def role(world: World) -> Iterator[str]:
+    """A role that may log in and nothing else."""
+    name = world.operational.fields["dbname"] + "_reader"
+    world.application.execute(
+        sql.SQL("create role {} login password 'for-tests'").format(sql.Identifier(name))
+    )
+    yield name
+    for statement in ("drop owned by {}", "drop role {}"):
+        world.application.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+
+def as_role(world: World, role: str) -> Database:
+    fields = world.operational.fields
+    url = f"postgresql://{role}:for-tests@{fields['host']}:{fields['port']}/{fields['dbname']}"
+    return Database(world.operational.name, url, world.operational.variable)
+
+
+def test_a_role_that_may_only_select_is_told_what_it_lacks(
+    world: World, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_shops(world)
+    world.application.execute(
+        sql.SQL("grant select on all tables in schema public to {}").format(sql.Identifier(role))
+    )
+    monkeypatch.setattr(world, "operational", as_role(world, role))
+    before = world.versions()
+    with pytest.raises(LoyaltyError) as error:
+        world.activate()
+    assert world.versions() == before
+    for lacking in (
+        "INSERT on customer_segment_memberships (segment_id, customer_id,",
+        "UPDATE on customer_segments (customer_count,",
+        "DELETE on loyalty_analytics;",
+        "USAGE on sequence customer_segment_memberships_id_seq",
+    ):
+        assert lacking in error.value.problem
+    assert "loyalty operational grants" in error.value.remedy
+    assert "--no-activate" in error.value.remedy
+    assert world.activate(dry_run=True).segments[0].added == 100
+
+
+def test_the_printed_grants_are_enough(
+    world: World, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_shops(world)
+    world.period(1, "2026-03-08", 5)
+    world.campaign(5, 1, {"target_segments": ["segment 10"]})
+    world.application.execute(grants("public", role).encode())
+    monkeypatch.setattr(world, "operational", as_role(world, role))
+    assert world.activate().problems == []
+    assert complete(world)
+
+
+def test_a_read_only_database_is_named_as_such(
+    world: World, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.application.execute(grants("public", role).encode())
+    world.application.execute(
+        sql.SQL("alter role {} set default_transaction_read_only = on").format(sql.Identifier(role))
+    )
+    monkeypatch.setattr(world, "operational", as_role(world, role))
+    with pytest.raises(LoyaltyError, match="read-only"):
+        world.activate()
+
+
+def test_a_missing_column_is_named(new_world: Callable[..., World]) -> None:
+    world = new_world()
+    world.application.execute("alter table customer_segments drop column last_computed_at")
+    world.application.execute("drop table campaigns cascade")
+    with pytest.raises(LoyaltyError, match=r"customer_segments\.last_computed_at, campaigns\."):
+        world.activate()
