@@ -25,7 +25,7 @@
     {%- set instant = as_of() -%}
     {%- if run_query("select " ~ instant ~ " > max(snapshot_at) from ops.sync_runs").columns[0].values()[0] -%}
         {{ exceptions.raise_compiler_error(
-            "as_of is " ~ instant ~ ", which is later than the last sync: the warehouse cannot know."
+            "as_of is " ~ instant[12:] ~ ", which is later than the last sync: the warehouse cannot know."
             ~ " Leave as_of out, or run: loyalty sync"
         ) }}
     {%- endif -%}
@@ -40,7 +40,7 @@
         ).columns[0].values()[0] -%}
         {%- if built is not none -%}
             {{ exceptions.raise_compiler_error(
-                "as_of is " ~ instant ~ ", but the marts already show " ~ built ~ " and never go back."
+                "as_of is " ~ instant[12:] ~ ", but the marts already show " ~ built ~ " and never go back."
                 ~ " Build the past beside them, in schemas <name>_asof, with --target asof"
             ) }}
         {%- endif -%}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from orchestration.database import Database
 from orchestration.errors import LoyaltyError
-from orchestration.settings import PROJECT_DIR
+from orchestration.settings import PROJECT_DIR, Settings
 
 DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
 """The dbt of this very environment, whatever the PATH says."""
@@ -45,6 +45,11 @@ def dbt_environment(warehouse: Database) -> dict[str, str]:
         "LOYALTY_DBT_SSLMODE": fields.get("sslmode", "prefer"),
         "DBT_ENV_SECRET_LOYALTY_PASSWORD": fields.get("password", ""),
     }
+
+
+def dbt_target_dir(settings: Settings) -> Path:
+    """Where dbt leaves artifacts and log: below LOYALTY_HOME, kept, so that parsing is partial."""
+    return settings.home.resolve() / "dbt"
 
 
 def parse_as_of(text: str | None) -> str | None:

@@ -18,9 +18,10 @@ import pytest
 from psycopg import sql
 
 from orchestration.embedded import binaries
-from orchestration.embedded.account import server_account
-from orchestration.embedded.cluster import SUPERUSER, Cluster
+from orchestration.embedded.account import can, server_account
+from orchestration.embedded.cluster import Cluster
 from orchestration.embedded.failures import PortTaken
+from orchestration.embedded.initdb import SUPERUSER, initialise
 from orchestration.embedded.place import socket_directory
 from orchestration.errors import LoyaltyError
 
@@ -48,14 +49,17 @@ class PostgresServer:
 
     @cached_property
     def port(self) -> int:
-        directory = Path(tempfile.mkdtemp(prefix=f"loyalty-test-{self.major}-"))
-        account = server_account(directory / "data")
+        account = server_account()
+        base = next(
+            folder for folder in (tempfile.gettempdir(), "/tmp") if can(account, "-x", Path(folder))
+        )
+        directory = Path(tempfile.mkdtemp(prefix=f"loyalty-test-{self.major}-", dir=base))
         if account:  # root's: let the account through to the folders that it gets inside
             directory.chmod(0o711)
         cluster = Cluster(directory)
         atexit.register(_throw_away, cluster)
         programs = binaries.usable_by(account, self.folder, directory)
-        cluster.initialise(programs, PASSWORD, SETTINGS)
+        initialise(cluster, programs, PASSWORD, SETTINGS)
         while True:
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
@@ -98,6 +102,11 @@ def _available() -> dict[int, PostgresServer]:
         except (KeyError, LoyaltyError):
             continue
     return found
+
+
+def pytest_configure() -> None:
+    """Lets the servers be stopped after a SIGTERM (a time limit's, say) as after Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

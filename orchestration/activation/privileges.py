@@ -66,14 +66,14 @@ def require(connection: Connection, database: Database, schema: str, *, write: b
         LoyaltyError: Something is missing; it names every missing table, column and privilege.
     """
     _require_columns(connection, database, schema)
-    if write:
-        row = connection.execute("show transaction_read_only").fetchone()
-        if row and row[0] == "on":
-            raise LoyaltyError(
-                f"The {database.name} at {database.location} is read-only (a standby?), so nothing "
-                "can be written back.",
-                remedy=f"Point {database.variable} at the primary server, or use --no-activate.",
-            )
+    row = connection.execute("show transaction_read_only").fetchone()
+    if row and row[0] == "on":
+        # A dry run, too, brings what is wanted in temporary tables.
+        raise LoyaltyError(
+            f"The {database.name} at {database.location} is read-only (a standby?), so nothing "
+            "can be written back.",
+            remedy=f"Point {database.variable} at the primary server, or use --no-activate.",
+        )
     lacking = _lacking(connection, schema, write=write)
     if lacking:
         role = database.fields.get("user", "this role")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 from psycopg import errors
@@ -66,12 +67,49 @@ where customer_segments.rule_status = 'invalid'
 order by customer_segments.segment_id
 """
 
+WRITTEN = """
+with
+
+last_run as (
+
+    select *
+    from ops.activations
+    order by activations.run_id desc
+    limit 1
+
+),
+
+members as (
+
+    select sum(added) as added, sum(removed) as removed, sum(refreshed) as changed,
+        sum(unchanged) as unchanged, sum(held) as held
+    from ops.activation_runs
+    where run_id = (select last_run.run_id from last_run)
+
+)
+
+select 'segment memberships' as what, coalesce(added, 0)::bigint as added,
+    coalesce(changed, 0)::bigint as changed, coalesce(removed, 0)::bigint as removed,
+    coalesce(unchanged, 0)::bigint as unchanged, coalesce(held, 0)::bigint as held
+from members
+union all
+select 'segment counters', 0, counters_written, 0, null, null from last_run
+union all
+select 'loyalty analytics', analytics_added, analytics_updated, analytics_removed,
+    analytics_unchanged, analytics_held
+from last_run
+union all
+select 'campaign audiences', 0, campaigns_written, 0, campaigns_unchanged, campaigns_held
+from last_run
+"""
+
 PARTS = {
     "synced": SYNCED,
     "shops": SHOPS,
     "last_month": LAST_MONTH,
     "largest_segments": SEGMENTS,
     "invalid_rules": INVALID,
+    "written_back": WRITTEN,
 }
 
 
@@ -92,8 +130,8 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
         return
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name, value in rows[0].items():
-        justify = "right" if isinstance(value, (int, float)) or name.endswith("revenue") else "left"
-        table.add_column(name.replace("_", " "), justify=justify)
+        is_number = isinstance(value, int | Decimal)
+        table.add_column(name.replace("_", " "), justify="right" if is_number else "left")
     for row in rows:
         table.add_row(*(_text(value) for value in row.values()))
     out.print()
@@ -103,6 +141,4 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
 def _text(value: Any) -> str:
     if value is None:
         return "-"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,}" if hasattr(value, "quantize") else str(value)
+    return f"{value:,}" if isinstance(value, int | Decimal) else str(value)

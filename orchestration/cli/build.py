@@ -12,11 +12,12 @@ from orchestration import segments
 from orchestration.build import (
     dbt_build_arguments,
     dbt_environment,
+    dbt_target_dir,
     parse_as_of,
     run_dbt,
 )
-from orchestration.cli._frame import Json, databases, err, out, print_json
-from orchestration.settings import PROJECT_DIR
+from orchestration.cli._frame import Json, databases, err, out, print_json, settings
+from orchestration.databases import open_databases
 from orchestration.warehouse import writer_lock
 
 
@@ -33,13 +34,14 @@ def build(
     json: Json = False,
 ) -> None:
     """Compile the segment rules, then build and test the dbt models."""
-    warehouse = databases().warehouse
+    effective = settings()
+    warehouse = open_databases(effective).warehouse
     arguments = dbt_build_arguments(
         as_of=parse_as_of(as_of), full_refresh=full_refresh, select=select
     )
     with writer_lock(warehouse, waiting=lambda message: err.print(message, markup=False)):
         segments.compile_rules(warehouse)
-        result = run_dbt(warehouse, arguments, target_dir=PROJECT_DIR / "target", quiet=json)
+        result = run_dbt(warehouse, arguments, target_dir=dbt_target_dir(effective), quiet=json)
     if json:
         print_json(asdict(result))
     else:

@@ -133,8 +133,8 @@ def _show(status: embedded.Status, json: bool) -> None:
         "state": f"running (process {status.pid})" if status.running else "not running",
         "address": f"127.0.0.1:{status.port}" if status.port else None,
         "data": status.data_directory,
-        "size": None if status.size_bytes is None else f"{status.size_bytes / 2**20:,.0f} MiB",
-        "log": status.log,
+        "size": f"{status.size_bytes / 2**20:,.0f} MiB" if status.size_bytes else None,
+        "log": status.log if status.log.exists() else None,
     }
     for label, value in lines.items():
         if value is not None:

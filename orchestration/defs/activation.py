@@ -1,7 +1,5 @@
 """The write-back to the application as Dagster assets: the far end of the lineage graph."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,21 +1,33 @@
 """The dbt models as Dagster assets, their tests as checks, and the compiled rules they read."""
 
-from __future__ import annotations
-
 import os
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliResource,
+    DbtProject,
+    dbt_assets,
+)
 
 from orchestration import segments
-from orchestration.build import DBT_EXECUTABLE, dbt_build_arguments, dbt_environment, parse_as_of
+from orchestration.build import (
+    DBT_EXECUTABLE,
+    dbt_build_arguments,
+    dbt_environment,
+    dbt_target_dir,
+    parse_as_of,
+)
 from orchestration.defs.resources import DatabasesResource, failure
 from orchestration.defs.run_config import BuildConfig
 from orchestration.errors import LoyaltyError
-from orchestration.settings import PROJECT_DIR
+from orchestration.settings import PROJECT_DIR, Settings
 from orchestration.warehouse import writer_lock
 
 DBT_SOURCES = ("dbt_project.yml", "profiles.yml", "models", "macros", "seeds", "tests/dbt")
@@ -27,11 +39,29 @@ project = DbtProject(project_dir=PROJECT_DIR, profiles_dir=PROJECT_DIR)
 
 
 def manifest_path() -> Path:
-    """The dbt project's manifest as it is now: parsed anew only where a file of it is newer."""
-    newest = max(_modified(PROJECT_DIR / name) for name in DBT_SOURCES)
+    """The dbt project's manifest as it is now: parsed anew only where a file of it is newer.
+
+    Raises:
+        LoyaltyError: dbt cannot parse the project.
+    """
     manifest = project.manifest_path
-    if not manifest.exists() or manifest.stat().st_mtime <= newest:
-        project.preparer.prepare(project)
+    newest = max(_modified(PROJECT_DIR / name) for name in DBT_SOURCES)
+    if manifest.exists() and manifest.stat().st_mtime > newest:
+        return manifest
+    manifest.parent.mkdir(exist_ok=True)
+    # Parsed aside and moved into place: processes that start together read a whole manifest.
+    with TemporaryDirectory(dir=manifest.parent, prefix=".parse-") as folder:
+        process = subprocess.run(
+            [DBT_EXECUTABLE, "parse", "--quiet", "--target-path", folder, "--log-path", folder],
+            cwd=PROJECT_DIR,
+            env={**os.environ, "DBT_USE_COLORS": "false"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if process.returncode != 0:
+            raise LoyaltyError(f"dbt cannot parse the project: {process.stdout.strip()}")
+        (Path(folder) / manifest.name).replace(manifest)
     return manifest
 
 
@@ -41,18 +71,15 @@ def _modified(path: Path) -> float:
 
 
 class Translator(DagsterDbtTranslator):
-    """Assets are keyed by warehouse schema and relation, and grouped by schema."""
-
-    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-        """The schema and the name: `marts/fct_orders`, `raw/shops`."""
-        props = dbt_resource_props
-        if props["resource_type"] == "source":
-            return dg.AssetKey([props["source_name"], props["name"]])
-        return dg.AssetKey([props["config"].get("schema") or "seeds", props["name"]])
+    """Assets are grouped by warehouse schema, so that the graph reads from raw to marts."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """The warehouse schema, so that the lineage graph reads from raw to marts."""
+        """The warehouse schema."""
         return self.get_asset_key(dbt_resource_props).path[0]
+
+
+# Sources are matched by key alone: segment_stays reads the table that it keeps, as a source.
+translator = Translator(DagsterDbtTranslatorSettings(enable_source_metadata=False))
 
 
 @dg.multi_asset(
@@ -77,14 +104,17 @@ def compile_segment_rules(
             report = segments.compile_rules(warehouse)
     except LoyaltyError as error:
         raise failure(error) from error
+    for rule in report.invalid:
+        context.log.warning(f"segment {rule.rule.segment_id}: {rule.error}")
+    metadata = {**report.statuses, "shapes": report.shapes, "rows_written": report.rows_written}
     for key in PLAN_KEYS:
-        yield dg.MaterializeResult(asset_key=key, metadata=report.metadata())
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
 
 @dbt_assets(
     manifest=manifest_path(),
     project=project,
-    dagster_dbt_translator=Translator(),
+    dagster_dbt_translator=translator,
     name="dbt_build",
 )
 def dbt_models(
@@ -102,7 +132,7 @@ def dbt_models(
         with writer_lock(warehouse, waiting=context.log.info):
             arguments = dbt_build_arguments(as_of=as_of, full_refresh=config.full_refresh)
             yield from (
-                dbt.cli(arguments, context=context)
+                dbt.cli(arguments, context=context, target_path=dbt_target_dir(Settings()))
                 .stream()
                 .fetch_row_counts()
                 .fetch_column_metadata()

@@ -1,7 +1,5 @@
 """The 15 operational tables in raw as Dagster assets: one op, one snapshot."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

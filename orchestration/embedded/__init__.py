@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: one server per LOYALTY_HOME, from the binaries that pip installed."""
 
+from orchestration.embedded.login import Server
 from orchestration.embedded.server import (
-    Server,
     Status,
     ensure_running,
     remove,

@@ -24,7 +24,7 @@ class Account:
     gid: int
 
 
-def server_account(data: Path) -> Account | None:
+def server_account(data: Path | None = None) -> Account | None:
     """The account to run the server as; None where this process is not root and runs it itself.
 
     Args:
@@ -33,7 +33,7 @@ def server_account(data: Path) -> Account | None:
     Raises:
         LoyaltyError: The data belongs to somebody else, or root finds no account to hand over to.
     """
-    owner = data.stat().st_uid if data.exists() else None
+    owner = data.stat().st_uid if data and data.exists() else None
     if os.geteuid() != 0:
         if owner not in (None, os.geteuid()):
             raise LoyaltyError(

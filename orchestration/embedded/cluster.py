@@ -9,30 +9,20 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestration.embedded import failures
 from orchestration.embedded.account import run_as
 from orchestration.embedded.binaries import Programs
-from orchestration.embedded.files import (
-    open_lock,
-    sync_directory,
-    try_lock,
-    wait_for_lock,
-    write_private,
-)
+from orchestration.embedded.files import open_private, try_lock, wait_for_lock, write_private
 from orchestration.errors import LoyaltyError
 
 HOST = "127.0.0.1"
-SUPERUSER = "postgres"
 NO_PROCESS = 2**31 - 1
 """A process id that no system gives out."""
 LEFTOVER_SECONDS = 10.0
@@ -114,63 +104,6 @@ class Cluster:
             return None
         return postmaster
 
-    def initialise(self, programs: Programs, password: str, settings: Mapping[str, str]) -> None:
-        """Makes the data, whole or not at all: elsewhere first, then by a rename.
-
-        Args:
-            programs: initdb and postgres.
-            password: The superuser's.
-            settings: What postgresql.conf says beyond initdb's own choices.
-
-        Raises:
-            LoyaltyError: initdb failed; the message says why.
-        """
-        scratch = Path(tempfile.mkdtemp(prefix="initdb-", dir=self.directory))
-        try:
-            if programs.account:
-                os.chown(scratch, programs.account.uid, programs.account.gid)
-            write_private(scratch / "password", password)
-            self._initdb(programs, scratch / "data", scratch / "password")
-            written = scratch / "data" / "postgresql.conf"
-            lines = [f"{name} = {_quoted(value)}\n" for name, value in settings.items()]
-            write_private(
-                written, written.read_text() + "\n# The loyalty warehouse's.\n" + "".join(lines)
-            )
-            (scratch / "data").rename(self.data)
-            sync_directory(self.directory)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-    def remove_leftovers(self) -> None:
-        """Removes what a killed `initialise` left; nobody may be in one now."""
-        for leftover in self.directory.glob("initdb-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-    def _initdb(self, programs: Programs, data: Path, password_file: Path) -> None:
-        # The built-in locale sorts and folds alike on every machine; older versions lack it.
-        locale = (
-            ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-            if programs.major() >= 17
-            else ["--locale=C"]
-        )
-        result = programs.run(
-            "initdb",
-            f"--pgdata={data}",
-            f"--username={SUPERUSER}",
-            f"--pwfile={password_file}",
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-            *locale,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-        )
-        if result.returncode != 0:
-            raise failures.explain(
-                "PostgreSQL's initdb could not make the data directory",
-                result.stderr,
-                self.directory,
-            )
-
     def start(self, programs: Programs, port: int, sockets: Path) -> Postmaster:
         """Starts the server, free of this process and its terminal, and waits until it is ready.
 
@@ -183,7 +116,7 @@ class Cluster:
             PortTaken: Someone else listens at the port.
             LoyaltyError: It did not start; the message says why.
         """
-        lock = open_lock(self.directory / "running.lock")
+        lock = open_private(self.directory / "running.lock")
         try:
             if not wait_for_lock(lock, LEFTOVER_SECONDS):
                 raise self._left_over()
@@ -238,10 +171,7 @@ class Cluster:
             self.log.replace(self.log.with_suffix(".log.old"))
         # The folder in quotes, as the setting is a list.
         folder = '"' + str(sockets).replace('"', '""') + '"'
-        descriptor = os.open(
-            self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600
-        )
-        with os.fdopen(descriptor, "ab") as log:
+        with os.fdopen(open_private(self.log, os.O_APPEND), "ab") as log:
             began = log.seek(0, os.SEEK_END)
             # The shell ends at once, so that the server is nobody's child: it survives this
             # process, and Ctrl-C in the terminal does not reach its session.
@@ -325,7 +255,3 @@ class Cluster:
             remedy="Wait until they end, or end the `postgres` processes of that folder; then try "
             "again.",
         )
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -1,13 +1,31 @@
-"""What went wrong when PostgreSQL did not start, told from what it logged."""
+"""What went wrong, in plain words: told from what PostgreSQL logged, or the system refused."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from orchestration.errors import LoyaltyError
 
 LINES = 6
 """How many of the last lines an error quotes."""
+
+CORRUPTION = (
+    "PANIC:",
+    "could not locate a valid checkpoint record",
+    "incorrect checksum in control file",
+    "could not find the database system",
+    "is not a valid data directory",
+    "database files are incompatible with server",
+    "invalid data in file",
+    "could not open directory",
+    "could not open file",
+)
+"""What damaged data make the server say."""
 
 
 class PortTaken(LoyaltyError):  # noqa: N818 (what happened, like FileExistsError's siblings)
@@ -75,14 +93,36 @@ def explain(problem: str, output: str, directory: Path) -> LoyaltyError:
     return kind(f"{problem}: {cause}.", remedy="\n".join([remedy, *(f"  {line}" for line in said)]))
 
 
-CORRUPTION = (
-    "PANIC:",
-    "could not locate a valid checkpoint record",
-    "incorrect checksum in control file",
-    "could not find the database system",
-    "is not a valid data directory",
-    "database files are incompatible with server",
-    "invalid data in file",
-    "could not open directory",
-    "could not open file",
-)
+@contextlib.contextmanager
+def plain_words(home: Path) -> Iterator[None]:
+    """Turns what the file system refuses into errors that say whose it is and what to do.
+
+    Raises:
+        LoyaltyError: In an OSError's place.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or home
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = shutil.disk_usage(_existing(home)).free // 2**20
+            raise LoyaltyError(
+                f"The disk of {home} is full ({free} MiB free).",
+                remedy="Make room, or set LOYALTY_HOME to a folder on another disk.",
+            ) from None
+        remedy = "Set LOYALTY_HOME to a folder that you may write."
+        if error.errno in (errno.EACCES, errno.EPERM):
+            found = _existing(home)
+            remedy += f" {found} belongs to uid {found.stat().st_uid}, this command runs as "
+            remedy += f"{os.geteuid()}."
+        raise LoyaltyError(
+            f"LOYALTY_HOME ({home}) cannot be used: {error.strerror} ({where}).", remedy=remedy
+        ) from None
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that this account can see."""
+    try:
+        return path if path.exists() else _existing(path.parent)
+    except OSError:
+        return _existing(path.parent)

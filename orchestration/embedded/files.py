@@ -68,9 +68,13 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def open_lock(path: Path) -> int:
-    """Opens, and where needed makes, a file to lock; gives its descriptor, not inherited."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+def open_private(path: Path, flags: int = 0) -> int:
+    """Opens a file for reading and writing; a new one is 0600 and its folder's owner's.
+
+    Returns:
+        The descriptor; programs that are started do not inherit it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | flags, 0o600)
     _belong_to_folder(descriptor, path.parent)
     return descriptor
 
@@ -101,7 +105,7 @@ def locked(path: Path, *, seconds: float, otherwise: LoyaltyError) -> Iterator[N
     Raises:
         LoyaltyError: `otherwise`, where someone else holds it for longer than `seconds`.
     """
-    descriptor = open_lock(path)
+    descriptor = open_private(path)
     try:
         if not wait_for_lock(descriptor, seconds):
             raise otherwise

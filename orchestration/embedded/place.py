@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -13,10 +14,12 @@ from orchestration.embedded.account import Account, can, server_account
 from orchestration.embedded.files import private_directory
 from orchestration.errors import LoyaltyError
 
+logger = logging.getLogger(__name__)
+
 SYSTEM_FOLDERS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 (both survive a restart)
 """Where root puts the files of a server whose account cannot reach LOYALTY_HOME."""
-SOCKET_PATH_BYTES = 107
-"""The longest path of a socket that Linux takes; macOS takes three less."""
+SOCKET_PATH_BYTES = 103
+"""The longest path of a socket that macOS takes; Linux takes four bytes more."""
 
 
 def folder(home: Path) -> Path:
@@ -37,8 +40,13 @@ def prepare(home: Path) -> tuple[Path, Account | None]:
     account = server_account(folder(home) / "data")
     if account is None:
         return private_directory(folder(home) if here.exists() else here), None
+    if here.exists() and here.stat().st_uid == account.uid:
+        return folder(home), account  # an ordinary user's, who now runs a command as root
     if here.is_symlink():
-        return _make(folder(home), account), account
+        if here.exists():
+            return _make(folder(home), account), account
+        logger.warning("The embedded PostgreSQL's data in %s are gone.", folder(home))
+        here.unlink()
     _make(here, account)
     if can(account, "-x", here):
         return here.resolve(), account
@@ -90,7 +98,7 @@ def socket_directory(place: Path, account: Account | None, port: int) -> Path:
     short = f"loyalty-{owner}-{_fingerprint(place)}"
     candidates = [place / "socket", Path(tempfile.gettempdir()) / short, Path("/tmp") / short]  # noqa: S108
     for candidate in candidates:
-        if len(os.fsencode(candidate / f".s.PGSQL.{port}")) < SOCKET_PATH_BYTES - 3:
+        if len(os.fsencode(candidate / f".s.PGSQL.{port}")) <= SOCKET_PATH_BYTES:
             return private_directory(candidate, account)
     raise LoyaltyError(
         f"The path of the embedded server's socket would be too long: {candidates[0]} has "

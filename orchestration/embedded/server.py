@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
 import os
-import secrets
 import shutil
 import socket
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from orchestration.embedded import binaries, place, tuning
 from orchestration.embedded.binaries import Programs
-from orchestration.embedded.cluster import HOST, SUPERUSER, Cluster, Postmaster
-from orchestration.embedded.failures import PortTaken
+from orchestration.embedded.cluster import HOST, Cluster, Postmaster
+from orchestration.embedded.failures import PortTaken, plain_words
 from orchestration.embedded.files import locked, write_private
+from orchestration.embedded.initdb import SUPERUSER, initialise, remove_leftovers
+from orchestration.embedded.login import (
+    DATABASES,
+    ROLE,
+    Server,
+    create_databases,
+    make_passwords,
+    passwords,
+)
 from orchestration.errors import LoyaltyError
 
-DATABASES = ("operational", "warehouse")
-ROLE = "loyalty"
-"""The role that owns both databases, without a superuser's rights."""
 MAJOR = 18
 REMEMBERED = "server.json"
 LOCK_SECONDS = 300
@@ -37,20 +39,6 @@ PORTS = range(15432, 25432)
 PORT_TRIES = 50
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running server and how to log in; `repr` shows no password."""
-
-    port: int
-    password: str = field(repr=False)
-    user: str = ROLE
-    host: str = HOST
-
-    def url(self, dbname: str) -> str:
-        """The libpq URL of one of its databases, password included: do not log it."""
-        return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{dbname}"
 
 
 @dataclass(frozen=True)
@@ -83,7 +71,7 @@ def ensure_running(home: Path) -> Server:
         LoyaltyError: It cannot be started; the message says why and what to do.
     """
     home = _absolute(home)
-    with _plain_words(home):
+    with plain_words(home):
         if server := _running(place.folder(home)):
             return server
         if not home.exists():
@@ -103,7 +91,7 @@ def stop(home: Path) -> bool:
         LoyaltyError: It cannot be stopped.
     """
     home = _absolute(home)
-    with _plain_words(home):
+    with plain_words(home):
         if not place.folder(home).exists():
             return False
         with _lock(home):
@@ -120,7 +108,7 @@ def remove(home: Path) -> bool:
         LoyaltyError: It cannot be stopped, or the files cannot be removed.
     """
     home = _absolute(home)
-    with _plain_words(home):
+    with plain_words(home):
         if not place.folder(home).exists():
             (home / "postgres").unlink(missing_ok=True)
             return False
@@ -140,13 +128,17 @@ def status(home: Path) -> Status:
         LoyaltyError: The home cannot be read.
     """
     home = _absolute(home)
-    with _plain_words(home):
+    with plain_words(home):
         cluster = Cluster(place.folder(home))
         server = _running(cluster.directory)
         postmaster = cluster.postmaster() if server else None
         version = str(cluster.major) if cluster.major else None
         if server:
-            with psycopg.connect(server.url(DATABASES[0])) as connection:
+            # Where it takes no more sessions, the major version has to do.
+            with (
+                contextlib.suppress(psycopg.Error),
+                psycopg.connect(server.url(DATABASES[0])) as connection,
+            ):
                 version = connection.info.parameter_status("server_version")
         return Status(
             running=server is not None,
@@ -162,7 +154,7 @@ def status(home: Path) -> Status:
 def running(home: Path) -> Server | None:
     """The home's server if it runs, ready; it is not started."""
     home = _absolute(home)
-    with _plain_words(home):
+    with plain_words(home):
         return _running(place.folder(home))
 
 
@@ -172,21 +164,17 @@ def _running(directory: Path) -> Server | None:
     postmaster = Cluster(directory).running() if finished else None
     if not postmaster or postmaster.pid != finished:
         return None
-    return Server(postmaster.port, _passwords(directory)[ROLE])
+    return Server(postmaster.port, passwords(directory)[ROLE])
 
 
 def _start(home: Path) -> Server:
     directory, account = place.prepare(home)
     programs = binaries.usable_by(account, binaries.bundled(MAJOR), directory)
     cluster = Cluster(directory)
-    cluster.remove_leftovers()
+    remove_leftovers(cluster)
     if not cluster.data.exists():
         logger.info("Making the embedded PostgreSQL in %s", cluster.data)
-        secret = {name: secrets.token_urlsafe(24) for name in (ROLE, SUPERUSER)}
-        write_private(
-            directory / "pgpass", "".join(f"*:*:*:{name}:{word}\n" for name, word in secret.items())
-        )
-        cluster.initialise(programs, secret[SUPERUSER], tuning.settings())
+        initialise(cluster, programs, make_passwords(directory), tuning.settings())
     elif cluster.major != MAJOR:
         raise LoyaltyError(
             f"The data in {cluster.data} were made by PostgreSQL {cluster.major or '(unknown)'}; "
@@ -194,10 +182,10 @@ def _start(home: Path) -> Server:
             remedy="Set LOYALTY_HOME to another folder; or dump what you need with that version, "
             "remove the data with `loyalty db stop --remove-data`, and load it again.",
         )
-    passwords = _passwords(directory)
     postmaster = _started_by_another(cluster) or _launch(cluster, programs)
-    server = Server(postmaster.port, passwords[ROLE])
-    _create_databases(server, passwords[SUPERUSER])
+    password = passwords(directory)
+    server = Server(postmaster.port, password[ROLE])
+    create_databases(server, password[SUPERUSER])
     known = {
         "pid": postmaster.pid,
         "port": postmaster.port,
@@ -219,8 +207,9 @@ def _launch(cluster: Cluster, programs: Programs) -> Postmaster:
     """Starts the server at the port that it had last time, or else at another free one."""
     before = _remembered(cluster.directory).get("port")
     # The same home begins with the same port, so that two homes seldom ask for one.
-    first = before or PORTS[zlib.crc32(bytes(cluster.directory)) % len(PORTS)]
-    for port in (first, *(PORTS[(first + step) % len(PORTS)] for step in range(PORT_TRIES))):
+    own = zlib.crc32(bytes(cluster.directory))
+    others = (PORTS[(own + step) % len(PORTS)] for step in range(PORT_TRIES))
+    for port in (before, *others) if before else others:
         if not _is_free(port):
             continue
         sockets = place.socket_directory(cluster.directory, programs.account, port)
@@ -237,7 +226,8 @@ def _launch(cluster: Cluster, programs: Programs) -> Postmaster:
             )
         return postmaster
     raise LoyaltyError(
-        f"The embedded PostgreSQL found no free port: {PORT_TRIES} from {first} on are taken.",
+        f"The embedded PostgreSQL found no free port: tried {PORT_TRIES} of "
+        f"{PORTS[0]} to {PORTS[-1]}.",
         remedy="End programs that listen there, and try again.",
     )
 
@@ -252,37 +242,6 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _create_databases(server: Server, password: str) -> None:
-    """Makes the role and the databases that are missing; the role's password is sent hashed."""
-    superuser = Server(server.port, password, user=SUPERUSER)
-    role = sql.Identifier(ROLE)
-    try:
-        with psycopg.connect(superuser.url("postgres"), autocommit=True) as connection:
-            # The session of a command that was killed may still be making them.
-            connection.execute("select pg_advisory_lock(%s)", [zlib.crc32(ROLE.encode())])
-            roles = connection.execute("select rolname from pg_roles").fetchall()
-            if (ROLE,) not in roles:
-                hashed = connection.pgconn.encrypt_password(
-                    server.password.encode(), ROLE.encode(), b"scram-sha-256"
-                ).decode()
-                connection.execute(
-                    sql.SQL("create role {} login password {}").format(role, sql.Literal(hashed))
-                )
-            databases = connection.execute("select datname from pg_database").fetchall()
-            for name in DATABASES:
-                if (name,) not in databases:
-                    connection.execute(
-                        sql.SQL("create database {} owner {}").format(sql.Identifier(name), role)
-                    )
-    except psycopg.Error as error:
-        raise LoyaltyError(
-            "The embedded PostgreSQL runs, but its databases could not be made: "
-            f"{str(error).strip()}.",
-            remedy="Mend the cause and try again; or begin anew with `loyalty db stop "
-            "--remove-data`.",
-        ) from None
-
-
 def _remembered(directory: Path) -> dict[str, Any]:
     """What the last start wrote down; empty before the first."""
     try:
@@ -290,19 +249,6 @@ def _remembered(directory: Path) -> dict[str, Any]:
     except (FileNotFoundError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
-
-
-def _passwords(directory: Path) -> dict[str, str]:
-    """The passwords of the roles, from a file in the format of libpq's password files."""
-    file = directory / "pgpass"
-    try:
-        lines = [line.split(":", 4)[3:] for line in file.read_text().splitlines()]
-        return dict(lines)
-    except (FileNotFoundError, ValueError):
-        raise LoyaltyError(
-            f"The embedded server's passwords are missing: {file}.",
-            remedy="Bring the file back, or remove the data with `loyalty db stop --remove-data`.",
-        ) from None
 
 
 def _size(folder: Path) -> int:
@@ -328,26 +274,3 @@ def _lock(home: Path) -> contextlib.AbstractContextManager[None]:
             remedy="Look for a `loyalty` process that hangs, and end it.",
         ),
     )
-
-
-@contextlib.contextmanager
-def _plain_words(home: Path) -> Iterator[None]:
-    """Turns what the file system refuses into errors that say whose it is and what to do."""
-    try:
-        yield
-    except OSError as error:
-        where = error.filename or home
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = shutil.disk_usage(_existing(home)).free // 2**20
-            raise LoyaltyError(
-                f"The disk of {home} is full ({free} MiB free).",
-                remedy="Make room, or set LOYALTY_HOME to a folder on another disk.",
-            ) from None
-        raise LoyaltyError(
-            f"LOYALTY_HOME ({home}) cannot be used: {error.strerror} ({where}).",
-            remedy="Correct its permissions, or set LOYALTY_HOME to a folder that you may write.",
-        ) from None
-
-
-def _existing(path: Path) -> Path:
-    return path if path.exists() else _existing(path.parent)

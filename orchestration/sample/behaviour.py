@@ -56,7 +56,10 @@ def block_of(population: Population, members: slice, rng: np.random.Generator) -
     """The block of the customers at these positions."""
     shop = population.shop[members]
     size = len(shop)
-    adults = np.datetime64("1948-01-01", "D").astype(int), np.datetime64("2007-01-01", "D").astype(int)
+    adults = (
+        np.datetime64("1948-01-01", "D").astype(int),
+        np.datetime64("2007-01-01", "D").astype(int),
+    )
     return Block(
         shop=shop,
         customer_id=population.customer_id[members],
@@ -65,7 +68,7 @@ def block_of(population: Population, members: slice, rng: np.random.Generator) -
         weight=population.weight[members],
         taste=population.taste[members],
         index_in_shop=np.arange(members.start, members.stop) - population.offsets[shop],
-        redeems=np.where(rng.random(size) < 0.25, 0.0, rng.beta(1.6, 2.4, size)),
+        redeems=np.where(rng.random(size) < 0.32, 0.0, rng.beta(1.3, 2.6, size)),
         engaged=rng.random(size) < 0.75,
         unposted=rng.random(size) < DECLARED.unposted_expiry,
         born=rng.integers(*adults, size),
@@ -285,9 +288,7 @@ def _birthdays(block: Block, calendar: Calendar, days: int, rng: np.random.Gener
         row = block.shop[known] - block.shop[0]
         at -= calendar.offset[row, np.clip(at // DAY, 0, days - 1)]
         falls = (at >= 0) & (at < days * DAY) & (at > block.created[known] + DAY)
-        parts.append(
-            _events(known[falls], None, codes.BIRTHDAY, np.ones(len(block)), at=at[falls])
-        )
+        parts.append(_events(known[falls], None, codes.BIRTHDAY, np.ones(len(block)), at=at[falls]))
     return joined(parts)
 
 

@@ -114,7 +114,14 @@ def plan_campaigns(
         if starts > launched:
             add(_Occasion(name, friends, starts, length, 1.0, 100), status, "referral_boost")
     for name, text, offset, length, status, segments in (
-        ("We miss you", "Double points for customers who went quiet.", -3, 24, "active", (WINBACK,)),
+        (
+            "We miss you",
+            "Double points for customers who went quiet.",
+            -3,
+            24,
+            "active",
+            (WINBACK,),
+        ),
         ("VIP preview", "First look for our best customers.", 14, 7, "draft", (VIPS,)),
         ("Flash evening", "Put on hold by the merchant.", -12, 30, "paused", ()),
         ("Loyalty month", "Called off.", 40, 30, "cancelled", ()),
@@ -137,10 +144,14 @@ def _occasions(year: int, shop: int) -> Iterator[_Occasion]:
     shift = shop % 5
     everything = (
         _Occasion("New year treat", "A good start.", date(year, 1, 6 + shift), 7, 1.5),
-        _Occasion("Spring refresh", "More points in spring.", date(year, 4, 8 + shift), 10, 1.5, 50),
+        _Occasion(
+            "Spring refresh", "More points in spring.", date(year, 4, 8 + shift), 10, 1.5, 50
+        ),
         _Occasion("Members' days", "For our tiers.", date(year, 6, 3 + shift), 8, 2.0, 0, True),
         _Occasion("Summer of points", "Half as much again.", date(year, 7, 10 + shift), 12, 1.5),
-        _Occasion("Back to routine", "A bonus to come back.", date(year, 9, 4 + shift), 7, 1.25, 75),
+        _Occasion(
+            "Back to routine", "A bonus to come back.", date(year, 9, 4 + shift), 7, 1.25, 75
+        ),
         _Occasion("Cyber week", "Double points.", thanksgiving, 5, 2.0),
         _Occasion("Holiday double points", "Double points.", date(year, 12, 8 + shift), 9, 2.0),
     )

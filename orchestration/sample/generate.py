@@ -21,7 +21,7 @@ from orchestration.sample import record_columns as to_columns
 from orchestration.sample.behaviour import Calendar, block_of
 from orchestration.sample.cells import Column, copy_columns, copy_rows
 from orchestration.sample.irregularities import DECLARED
-from orchestration.sample.population import Population, habits, populate
+from orchestration.sample.population import ROWS_PER_PURCHASE, Population, habits, populate
 from orchestration.sample.records import Keys
 from orchestration.sample.segments import AMBASSADORS, segments_of
 from orchestration.sample.shop_rows import Clock
@@ -176,7 +176,7 @@ class _Sample:
         blocks = _blocks(self._population, self._transactions)
         weight = self._population.weight
         left, weight_left, written = self._transactions, float(weight.sum()), 0
-        scale = self._transactions / (1.45 * weight_left or 1.0)
+        scale = self._transactions / (ROWS_PER_PURCHASE * weight_left or 1.0)
         for number, members in enumerate(blocks):
             last = number == len(blocks) - 1
             of_block = float(weight[members].sum())
@@ -326,8 +326,4 @@ def _require_sense(shops: int, customers: int, transactions: int, days: int, see
             remedy="For example: --shops 3 --customers 5000 --transactions 100000",
         )
     if transactions and not customers:
-        raise LoyaltyError(
-            "Transactions need customers.", remedy="Ask for at least one customer."
-        )
-
-
+        raise LoyaltyError("Transactions need customers.", remedy="Ask for at least one customer.")

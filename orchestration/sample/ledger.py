@@ -297,7 +297,8 @@ class Program:
         points = self._shops.reward_points[shop[buyer], chosen]
         paid = self._purchases.at[first]
         at = np.maximum(
-            paid - self._rng.integers(4 * _MINUTE, 25 * _MINUTE, len(first)), day * DAY + 6 * _MINUTE
+            paid - self._rng.integers(4 * _MINUTE, 25 * _MINUTE, len(first)),
+            day * DAY + 6 * _MINUTE,
         )
         at = np.maximum(at, self._block.created[buyer] + _MINUTE)
         luck, use = self._rng.random(len(first)), self._rng.random(len(first))

@@ -77,7 +77,7 @@ def profile_columns(
     no_tier = (rng.random(size) < DECLARED.null_tier) & (outcome.level > 0)
     level = outcome.level
     top = (shops.tier_id[block.shop] > 0).sum(axis=1)
-    vip = (level >= top) & (rng.random(size) < 0.55) | (rng.random(size) < 0.004)
+    vip = (level >= top) & (rng.random(size) < 0.3) | (rng.random(size) < 0.004)
     gone = (block.leaves < end - 270 * DAY) & (rng.random(size) < 0.25)
     seen = np.maximum(totals["last_purchase"], block.created)
     login = np.minimum(seen + rng.exponential(9 * DAY, size).astype(np.int64), end - 1)

@@ -11,7 +11,8 @@ from orchestration.sample import catalogue, seasons
 from orchestration.sample.seasons import DAY, Floats, Ints
 from orchestration.sample.shops import Habits
 
-_ROWS_PER_PURCHASE = 1.45
+ROWS_PER_PURCHASE = 1.6
+"""About how many transactions come of a purchase, itself included."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def populate(
 def habits(population: Population, transactions: int, days: int) -> list[Habits]:
     """What each shop's customers can be expected to spend and order in a tier's window."""
     total = population.weight.sum() or 1.0
-    purchases = population.weight * (transactions / _ROWS_PER_PURCHASE / total)
+    purchases = population.weight * (transactions / ROWS_PER_PURCHASE / total)
     active = (np.minimum(population.leaves, days * DAY) - population.created) / DAY
     found = []
     for shop in range(len(population.offsets) - 1):
@@ -114,8 +115,8 @@ def _enrolments(
     for number, (launch, size) in enumerate(zip(launched.tolist(), sizes.tolist(), strict=True)):
         age = np.arange(days) - launch
         ahead = max(days - launch, 1)
-        growth = 0.35 + 1.3 / (1.0 + np.exp(-6.0 * (age / ahead - 0.45)))
-        pull = demand * (growth + 2.5 * np.exp(-np.maximum(age, 0) / 12.0)) * (age >= 0)
+        growth = 0.5 + 1.0 / (1.0 + np.exp(-6.0 * (age / ahead - 0.45)))
+        pull = demand * (growth + 5.0 * np.exp(-np.maximum(age, 0) / 14.0)) * (age >= 0)
         pull *= rng.lognormal(0.0, 0.18, days)
         cumulated = np.cumsum(pull) / pull.sum()
         day = np.searchsorted(cumulated, rng.random(size), side="right").clip(0, days - 1)

@@ -124,7 +124,7 @@ def _clicks(
 ) -> Table:
     """One click for everyone who came, and many that led nowhere, some of them repeated."""
     links = np.arange(len(invitations.owner))
-    idle = np.repeat(links, rng.poisson(rng.gamma(0.8, 5.0, len(links))))
+    idle = np.repeat(links, rng.poisson(rng.gamma(0.7, 20.0, len(links))))
     made = invitations.created[idle]
     idle_at = made + (rng.random(len(idle)) ** 2 * (end - made)).astype(np.int64)
     before = rng.exponential(0.4 * DAY, len(invitations.came)).astype(np.int64)

@@ -171,9 +171,14 @@ def ambassador_rows(
         left = position % 8 == 7
         rows.append(
             (
-                first_id + position, segment_id, int(population.customer_id[member]),
-                clock.at(added), clock.at(min(added + 40 * DAY, days * DAY - 1000)) if left else None,
-                not left, f"{AMBASSADORS}: picked by the merchant", None,
+                first_id + position,
+                segment_id,
+                int(population.customer_id[member]),
+                clock.at(added),
+                clock.at(min(added + 40 * DAY, days * DAY - 1000)) if left else None,
+                not left,
+                f"{AMBASSADORS}: picked by the merchant",
+                None,
             )  # fmt: skip
         )
     return rows

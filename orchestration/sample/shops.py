@@ -138,8 +138,8 @@ def _tiers(program: Program, habit: Habits, tier_id: int, *, retired: bool) -> t
     else:
         spends = program.order_value * np.array([2.0, 5.0, 10.0, 20.0])[:steps]
         orders = np.array([2.0, 4.0, 8.0, 15.0])[:steps]
-    points_needed = _round_steps(spends * rate * 1.1)
-    spend_needed = _round_steps(spends * 0.9)
+    points_needed = _round_steps(spends * rate * np.array([1.1, 1.35, 1.75, 2.2])[:steps])
+    spend_needed = _round_steps(spends * np.array([0.9, 1.1, 1.3, 1.4])[:steps])
     orders_needed = np.maximum(1, np.floor(orders * 0.6)).astype(int).tolist()
     tiers = []
     for position, name in enumerate(program.tiers):
@@ -156,7 +156,9 @@ def _tiers(program: Program, habit: Habits, tier_id: int, *, retired: bool) -> t
                 min_orders=orders_needed[step] if asked == "hybrid" else 0,
                 multiplier=None if position == 0 else _MULTIPLIERS[position],
                 birthday_points=round((50, 100, 150, 250, 400)[position] * rate),
-                maintenance_days=(365 if step >= 0 and program.maintenance else 0),
+                maintenance_days=(program.window or 365)
+                if step >= 0 and program.maintenance
+                else 0,
             )
         )
     if retired:

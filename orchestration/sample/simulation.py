@@ -143,5 +143,3 @@ class Simulator:
 def _slack(wanted: int) -> float:
     """The share of goodwill that a block of this size may need: little, and less when it is large."""
     return min(0.05, max(0.004, 2.0 / max(wanted, 1) ** 0.5))
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -146,7 +146,7 @@ def open_snapshot(operational: Database, schema: str, names: Sequence[str]) -> I
 def _transaction(
     operational: Database, level: IsolationLevel
 ) -> Iterator[psycopg.Connection[TupleRow]]:
-    with operational.connect() as connection:
+    with closing(operational.connect()) as connection:
         connection.isolation_level = level
         connection.read_only = True
         connection.execute(_LIMITS)
@@ -154,7 +154,8 @@ def _transaction(
         try:
             yield connection
         finally:
-            if not connection.closed:
+            # Where the source has gone away, that was said before, or does not matter any more.
+            with suppress(psycopg.Error):
                 connection.rollback()
 
 
