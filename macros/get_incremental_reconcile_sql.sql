@@ -1,24 +1,30 @@
 {% macro get_incremental_reconcile_sql(arg_dict) %}
     {#-
-        The model's full result is in the temporary relation. Target rows that it does not yield are
-        deleted, those that differ are written, equal ones are left alone, all in the model's own
-        transaction. A doubled or NULL key fails when the temporary relation gets its primary key.
+        The model's full result is in the temporary relation. One comparison finds the target rows that
+        it does not yield and the rows of it that the target lacks or holds otherwise; only these are
+        deleted and written, in the model's own transaction. A doubled or NULL key fails when the
+        temporary relation gets its primary key.
     -#}
     {%- set target = arg_dict['target_relation'].include(database=false) -%}
-    {%- set temp = arg_dict['temp_relation'] -%}
+    {%- set result = arg_dict['temp_relation'] -%}
+    {%- set changes = make_temp_relation(arg_dict['target_relation'], '__changes') -%}
     {%- set unique_key = arg_dict['unique_key'] -%}
     {%- if not unique_key -%}
         {{ exceptions.raise_compiler_error("The strategy reconcile needs a unique_key: " ~ target) }}
     {%- endif -%}
-    {%- set keys = [unique_key] if unique_key is string else unique_key -%}
-    {%- set columns = reconcile_columns(target, temp, arg_dict['dest_columns']) -%}
-    {%- set on_keys -%}
-        {%- for key in keys -%}
-            computed.{{ adapter.quote(key) }} = existing.{{ adapter.quote(key) }}
-            {{- ' and ' if not loop.last -}}
-        {%- endfor -%}
+    {%- set key_names = [unique_key] if unique_key is string else unique_key -%}
+    {%- set columns = reconcile_columns(target, result, arg_dict['dest_columns']) -%}
+    {%- set values = columns | rejectattr('name', 'in', key_names) | list -%}
+    {%- set keys = get_quoted_csv(key_names) -%}
+    {%- set names = get_quoted_csv(columns | map(attribute='name')) -%}
+    {%- set computed -%}
+        select
+            {%- for column in columns %}
+            {{ adapter.quote(column.name) }}::{{ column.type }} as {{ adapter.quote(column.name) }}
+            {{- ',' if not loop.last }}
+            {%- endfor %}
+        from {{ result }}
     {%- endset -%}
-    {%- set values = columns | rejectattr('name', 'in', keys) | list -%}
 
     {% for column in columns if column.type != column.target_type -%}
     alter table {{ target }}
@@ -26,25 +32,37 @@
         using {{ adapter.quote(column.name) }}::{{ column.type }};
     {% endfor -%}
 
-    alter table {{ temp }} add primary key ({% for key in keys %}{{ adapter.quote(key) }}{{ ', ' if not loop.last }}{% endfor %});
-    analyze {{ temp }};
+    alter table {{ result }} add primary key ({{ keys }});
+    analyze {{ result }};
+
+    create temporary table {{ changes }} as
+    select
+        {{ keys }},
+        computed.{{ adapter.quote(key_names[0]) }} is null as is_gone
+    from ({{ computed }}) as computed
+    full join {{ target }} as existing using ({{ keys }})
+    where
+        computed.{{ adapter.quote(key_names[0]) }} is null
+        or existing.{{ adapter.quote(key_names[0]) }} is null
+        {%- if values %}
+        or row({{ reconcile_row('computed', values) }})
+        is distinct from row({{ reconcile_row('existing', values) }})
+        {%- endif %};
+    analyze {{ changes }};
 
     delete from {{ target }} as existing
-    where not exists (select from {{ temp }} as computed where {{ on_keys }});
+    using {{ changes }} as changes
+    where changes.is_gone and {{ reconcile_match('changes', 'existing', key_names) }};
 
     merge into {{ target }} as existing
     using (
-        select
-            {%- for column in columns %}
-            {{ adapter.quote(column.name) }}::{{ column.type }} as {{ adapter.quote(column.name) }}
-            {{- ',' if not loop.last }}
-            {%- endfor %}
-        from {{ temp }}
+        select computed.*
+        from ({{ computed }}) as computed
+        inner join {{ changes }} as changes using ({{ keys }})
     ) as computed
-        on {{ on_keys }}
+        on {{ reconcile_match('computed', 'existing', key_names) }}
     {%- if values %}
-    when matched and row({{ reconcile_row('computed', values) }})
-        is distinct from row({{ reconcile_row('existing', values) }})
+    when matched
         then update set
             {%- for column in values %}
             {{ adapter.quote(column.name) }} = computed.{{ adapter.quote(column.name) }}
@@ -52,6 +70,6 @@
             {%- endfor %}
     {%- endif %}
     when not matched
-        then insert ({% for column in columns %}{{ adapter.quote(column.name) }}{{ ', ' if not loop.last }}{% endfor %})
-        values ({% for column in columns %}computed.{{ adapter.quote(column.name) }}{{ ', ' if not loop.last }}{% endfor %})
+        then insert ({{ names }})
+        values ({{ reconcile_row('computed', columns, comparable=false) }})
 {% endmacro %}

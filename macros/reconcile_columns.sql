@@ -1,11 +1,11 @@
-{% macro reconcile_columns(target, temp, dest_columns) %}
+{% macro reconcile_columns(target, result, dest_columns) %}
     {#-
-        The contract says the types where there is one, else the query does. A table of the
-        contract's columns lets PostgreSQL spell them as its catalogue does.
+        The contract says the types where there is one, else the query does. A table of the contract's
+        columns lets PostgreSQL spell them as its catalogue does.
     -#}
-    {%- set wanted = temp -%}
+    {%- set wanted = result -%}
     {%- if config.get('contract').enforced -%}
-        {%- set wanted = temp.incorporate(path={'identifier': temp.identifier ~ '_types'}) -%}
+        {%- set wanted = make_temp_relation(this, '__types') -%}
         {%- do run_query('create temporary table ' ~ wanted ~ get_table_columns_and_constraints()) -%}
     {%- endif -%}
     {%- set types = run_query(
@@ -15,7 +15,8 @@
         ~ "inner join pg_attribute as existing on existing.attname = wanted.attname "
         ~ "where wanted.attrelid = '" ~ wanted ~ "'::regclass "
         ~ "and existing.attrelid = '" ~ target ~ "'::regclass "
-        ~ "and wanted.attnum > 0 and not wanted.attisdropped"
+        ~ "and wanted.attnum > 0 and not wanted.attisdropped "
+        ~ "order by wanted.attnum"
     ) -%}
     {%- set names = dest_columns | map(attribute='name') | list -%}
     {%- set columns = [] -%}

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from psycopg import errors
+
 from orchestration.database import Database
 from orchestration.errors import LoyaltyError
 from orchestration.settings import PROJECT_DIR, Settings
@@ -70,14 +72,42 @@ def parse_as_of(text: str | None) -> str | None:
     return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).isoformat()
 
 
+def is_past(warehouse: Database, as_of: str | None) -> bool:
+    """Whether `as_of` is before what the marts show already: it is built beside them (`_asof`)."""
+    if as_of is None:
+        return False
+    with warehouse.connect() as connection:
+        try:
+            row = connection.execute(
+                "select coalesce(max(as_of) > %s::timestamptz, false) from ops.model_watermarks",
+                [as_of],
+            ).fetchone()
+        except errors.UndefinedTable:
+            return False
+    return bool(row and row[0])
+
+
 def dbt_build_arguments(
-    *, as_of: str | None = None, full_refresh: bool = False, select: str | None = None
+    *,
+    as_of: str | None = None,
+    past: bool = False,
+    full_refresh: bool = False,
+    select: str | None = None,
 ) -> list[str]:
-    """The arguments after `dbt` for one build; `as_of` as `parse_as_of` gives it."""
+    """The arguments after `dbt` for one build.
+
+    Args:
+        as_of: As `parse_as_of` gives it; None means the last sync's snapshot.
+        past: Whether to build into schemas `<name>_asof`, as `is_past` tells.
+        full_refresh: Whether every model is recomputed from raw.
+        select: A dbt selector; None builds everything.
+    """
     # Unit tests prove the code, not the data: they run with the project's tests.
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if as_of is not None:
         arguments += ["--vars", json.dumps({"as_of": as_of})]
+    if past:
+        arguments += ["--target", "asof"]
     if full_refresh:
         arguments.append("--full-refresh")
     if select is not None:

@@ -110,6 +110,26 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
+def reachable_folder() -> Iterator[Callable[[], Path]]:
+    """Makes folders that every account can reach, in memory where there is room.
+
+    Their paths are short, as a socket's has to be.
+    """
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**31
+    made: list[Path] = []
+
+    def make() -> Path:
+        made.append(Path(tempfile.mkdtemp(prefix="loyalty-test-", dir=memory if roomy else None)))
+        made[-1].chmod(0o711)
+        return made[-1]
+
+    yield make
+    for folder in made:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
 def servers() -> Mapping[int, PostgresServer]:
     """The servers by major version, of 15 (Debian's), 16 and 18 those that this machine has."""
     return _available()

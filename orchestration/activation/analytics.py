@@ -1,12 +1,10 @@
-"""Rows of loyalty_analytics: what is wanted, which existing row is whose, how it is written."""
+"""Rows of loyalty_analytics: what is wanted, and which existing row is whose."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
-
-from orchestration.activation.batches import Work
 
 _COUNTS = (
     "total_customers",
@@ -27,20 +25,20 @@ COLUMNS = (*_COUNTS, *_MONEY, "tier_distributions", "computed_at")
 """The columns that are written besides the key."""
 
 
-def _columns(names: tuple[str, ...], qualifier: str = "") -> Composed:
+def columns(names: tuple[str, ...], qualifier: str = "") -> Composed:
     """The columns' names, separated by commas."""
     parts = ([qualifier, name] if qualifier else [name] for name in names)
     return SQL(", ").join(Identifier(*part) for part in parts)
 
 
-def _figures(qualifier: str) -> Composed:
+def figures(qualifier: str) -> Composed:
     """What decides whether a row differs: every value but the time, JSON as its text."""
     return SQL("{}, {}::text").format(
-        _columns((*_COUNTS, *_MONEY), qualifier), Identifier(qualifier, "tier_distributions")
+        columns((*_COUNTS, *_MONEY), qualifier), Identifier(qualifier, "tier_distributions")
     )
 
 
-def _declared() -> Composed:
+def declared() -> Composed:
     """The value columns with types wide enough for anything the marts hold."""
     types = dict.fromkeys(_COUNTS, "bigint") | dict.fromkeys(_MONEY, "numeric")
     types |= {"tier_distributions": "text", "computed_at": "timestamptz"}
@@ -93,7 +91,7 @@ def wanted_periods(as_of: datetime) -> Composed:
             on analytics.shop_id = scope.shop_id
     """).format(
         fits=_fits(),
-        counts=_columns(_COUNTS, "analytics"),
+        counts=columns(_COUNTS, "analytics"),
         money=SQL(", ").join(
             SQL("round({}, 2)").format(Identifier("analytics", name)) for name in _MONEY
         ),
@@ -103,20 +101,30 @@ def wanted_periods(as_of: datetime) -> Composed:
 
 # Rows that we wrote and that the marts no longer put at that instant.
 STALE = SQL("""
+    with wanted as materialized (
+        select
+            analytics.shop_id,
+            analytics.period_type,
+            analytics.date::timestamp at time zone shops.timezone as date
+        from marts.loyalty_analytics as analytics
+        inner join marts.dim_shops as shops
+            on analytics.shop_id = shops.shop_id
+        inner join pg_temp.activation_shops as scope
+            on analytics.shop_id = scope.shop_id
+    )
+
     select ours.shop_id, ours.period_type, ours.date, ours.period_on
     from ops.activated_analytics as ours
-    inner join marts.dim_shops as shops
-        on ours.shop_id = shops.shop_id
     inner join pg_temp.activation_shops as scope
         on ours.shop_id = scope.shop_id
     where
         not exists (
             select
-            from marts.loyalty_analytics as analytics
+            from wanted
             where
-                analytics.shop_id = ours.shop_id
-                and analytics.period_type = ours.period_type
-                and analytics.date::timestamp at time zone shops.timezone = ours.date
+                wanted.shop_id = ours.shop_id
+                and wanted.period_type = ours.period_type
+                and wanted.date = ours.date
         )
 """)
 
@@ -149,7 +157,7 @@ TABLES = (
     SQL("""create temporary table loyalty_periods (
         shop_id bigint, period_type text, period_on date, date timestamptz, ends_at timestamptz,
         is_complete boolean, fits boolean, {}
-    ) on commit drop""").format(_declared()),
+    ) on commit drop""").format(declared()),
     SQL("""create temporary table loyalty_stale (
         shop_id bigint, period_type text, date timestamptz, period_on date
     ) on commit drop"""),
@@ -262,12 +270,14 @@ def period_changes(schema: str) -> Composed:
         from compared
     """).format(
         schema=Identifier(schema),
-        present_figures=_figures("present"),
-        matched_figures=_figures("matched"),
-        matched_values=_columns(COLUMNS, "matched"),
+        present_figures=figures("present"),
+        matched_figures=figures("matched"),
+        matched_values=columns(COLUMNS, "matched"),
         no_values=SQL(", ").join(SQL("null") for _ in COLUMNS),
     )
 
+
+ANY_STALE = SQL("select exists (select from pg_temp.loyalty_stale)")
 
 ACTION_COUNTS = SQL("select action, count(*) from pg_temp.loyalty_period_changes group by action")
 
@@ -294,94 +304,7 @@ PERIOD_LINES = SQL("""
     from pg_temp.loyalty_period_changes
     where action in ('insert', 'update', 'delete')
     order by change_no
-""").format(_columns(COLUMNS))
-
-
-def period_work(schema: str) -> Work:
-    """How the rows are written; each statement looks again whether it is needed."""
-    delete = SQL("""
-        with written as (
-            delete from {schema}.loyalty_analytics as analytics
-            using pg_temp.loyalty_batch as batch
-            where
-                batch.action = 'delete'
-                and analytics.id = batch.analytics_id
-                and analytics.shop_id = batch.shop_id
-                and analytics.period_type = batch.period_type
-                and analytics.date = batch.date
-            returning batch.change_no
-        )
-        select change_no, 1 from written
-    """).format(schema=Identifier(schema))
-    update = SQL("""
-        with written as (
-            update {schema}.loyalty_analytics as analytics
-            set date = batch.date, {assignments}
-            from pg_temp.loyalty_batch as batch
-            where
-                batch.action = 'update'
-                and analytics.id = batch.analytics_id
-                and analytics.shop_id = batch.shop_id
-                and analytics.period_type = batch.period_type
-                and (analytics.date, {present}) is distinct from (batch.date, {wanted})
-            returning batch.change_no
-        )
-        select change_no, 1 from written
-    """).format(
-        schema=Identifier(schema),
-        assignments=SQL(", ").join(
-            SQL("{} = {}").format(Identifier(name), _written(name)) for name in COLUMNS
-        ),
-        present=_figures("analytics"),
-        wanted=_figures("batch"),
-    )
-    insert = SQL("""
-        with written as (
-            insert into {schema}.loyalty_analytics (shop_id, date, period_type, {columns})
-            select batch.shop_id, batch.date, batch.period_type, {values}
-            from pg_temp.loyalty_batch as batch
-            inner join {schema}.shops as shops
-                on batch.shop_id = shops.id
-            where
-                batch.action = 'insert'
-                and not exists (
-                    select
-                    from {schema}.loyalty_analytics as analytics
-                    where
-                        analytics.shop_id = batch.shop_id
-                        and analytics.date = batch.date
-                        and analytics.period_type = batch.period_type
-                )
-            order by batch.change_no
-            on conflict do nothing
-            returning shop_id, date, period_type
-        )
-        select batch.change_no, 1
-        from written
-        inner join pg_temp.loyalty_batch as batch
-            on
-                written.shop_id = batch.shop_id
-                and written.date = batch.date
-                and written.period_type = batch.period_type
-        where batch.action = 'insert'
-    """).format(
-        schema=Identifier(schema),
-        columns=_columns(COLUMNS),
-        values=SQL(", ").join(_written(name) for name in COLUMNS),
-    )
-    return Work(
-        columns=SQL(
-            "shop_id bigint, change_no bigint, action text, analytics_id bigint, period_type text,"
-            " date timestamptz, {}"
-        ).format(_declared()),
-        statements=[("removed", delete), ("updated", update), ("added", insert)],
-    )
-
-
-def _written(name: str) -> Composed:
-    """The batch's value as the application's column takes it."""
-    cast = SQL("::json") if name == "tier_distributions" else SQL("")
-    return Identifier("batch", name) + cast
+""").format(columns(COLUMNS))
 
 
 # Only once nothing of ours is left there.

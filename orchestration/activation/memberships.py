@@ -1,4 +1,4 @@
-"""Membership rows and the segments' counters: what is wanted, what differs, how it is written."""
+"""Membership rows: what is wanted, what differs from it, how it is written."""
 
 from __future__ import annotations
 
@@ -7,23 +7,7 @@ from datetime import datetime
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from orchestration.activation.batches import Work
-
-WANTED_SEGMENTS = SQL("""
-    select
-        segments.segment_id,
-        segments.shop_id,
-        segments.customer_count::bigint,
-        round(segments.avg_lifetime_value, 2),
-        round(segments.avg_points_balance)::bigint,
-        segments.last_computed_at,
-        coalesce(segments.customer_count <= 2147483647, true)
-        and coalesce(abs(round(segments.avg_lifetime_value, 2)) < 10000000000, true)
-        and coalesce(abs(round(segments.avg_points_balance)) <= 2147483647, true)
-    from marts.customer_segments as segments
-    inner join pg_temp.activation_scope as scope
-        on segments.segment_id = scope.segment_id
-    where scope.rule_status = 'valid'
-""")
+from orchestration.activation.counters import OURS
 
 WANTED_MEMBERS = SQL("""
     select
@@ -57,10 +41,6 @@ LEAVERS = SQL("""
 """)
 
 TABLES = (
-    SQL("""create temporary table loyalty_segments (
-        segment_id bigint, shop_id bigint, customer_count bigint, avg_lifetime_value numeric,
-        avg_points_balance bigint, last_computed_at timestamptz, fits boolean
-    ) on commit drop"""),
     SQL("""create temporary table loyalty_members (
         segment_id bigint, customer_id bigint, added_at timestamptz, reason text, data text
     ) on commit drop"""),
@@ -68,21 +48,6 @@ TABLES = (
         segment_id bigint, customer_id bigint, removed_at timestamptz
     ) on commit drop"""),
 )
-
-# A NULL flag means true, as it does to the application.
-_OURS = SQL("coalesce(segments.auto_update, true) and coalesce(segments.is_active, true)")
-
-
-def live_segments(schema: str) -> Composed:
-    """Creates the list of the wanted segments that are still the application's, and still ours."""
-    return SQL("""
-        create temporary table loyalty_live on commit drop as
-        select wanted.*
-        from pg_temp.loyalty_segments as wanted
-        inner join {schema}.customer_segments as segments
-            on wanted.segment_id = segments.id and wanted.shop_id = segments.shop_id
-        where {ours}
-    """).format(schema=Identifier(schema), ours=_OURS)
 
 
 def member_changes(schema: str, as_of: datetime) -> Composed:
@@ -240,25 +205,9 @@ MEMBER_LINES = SQL("""
 """)
 
 
-def counter_lines(schema: str) -> Composed:
-    """The live segments whose counters differ; what does not fit the application stays out."""
-    return SQL("""
-        select
-            live.shop_id, live.segment_id, live.customer_count, live.avg_lifetime_value,
-            live.avg_points_balance, live.last_computed_at
-        from pg_temp.loyalty_live as live
-        inner join {schema}.customer_segments as segments on live.segment_id = segments.id
-        where
-            live.fits
-            and (segments.customer_count, segments.avg_lifetime_value, segments.avg_points_balance)
-            is distinct from (live.customer_count, live.avg_lifetime_value, live.avg_points_balance)
-        order by live.shop_id, live.segment_id
-    """).format(schema=Identifier(schema))
-
-
 def member_work(schema: str) -> Work:
     """How membership changes are written; each statement looks again whether it is needed."""
-    names = {"schema": Identifier(schema), "ours": _OURS}
+    names = {"schema": Identifier(schema), "ours": OURS}
 
     def deactivate(action: str) -> Composed:
         return SQL("""
@@ -348,37 +297,4 @@ def member_work(schema: str) -> Work:
             ("refreshed", activate("refresh")),
             ("added", insert),
         ],
-    )
-
-
-def counter_work(schema: str) -> Work:
-    """How the segments' counters are written; the time only ever beside another changed value."""
-    statement = SQL("""
-        with written as (
-            update {schema}.customer_segments as segments
-            set
-                customer_count = batch.customer_count,
-                avg_lifetime_value = batch.avg_lifetime_value,
-                avg_points_balance = batch.avg_points_balance,
-                last_computed_at = batch.last_computed_at
-            from pg_temp.loyalty_batch as batch
-            where
-                segments.id = batch.segment_id
-                and {ours}
-                and (
-                    segments.customer_count, segments.avg_lifetime_value,
-                    segments.avg_points_balance
-                ) is distinct from (
-                    batch.customer_count, batch.avg_lifetime_value, batch.avg_points_balance
-                )
-            returning segments.id
-        )
-        select id, count(*) from written group by id
-    """).format(schema=Identifier(schema), ours=_OURS)
-    return Work(
-        columns=SQL(
-            "shop_id bigint, segment_id bigint, customer_count bigint, avg_lifetime_value numeric,"
-            " avg_points_balance bigint, last_computed_at timestamptz"
-        ),
-        statements=[("written", statement)],
     )

@@ -19,6 +19,7 @@ from orchestration.activation.verdict import Verdict
 
 _NOT_OURS = "the application has deleted it, or no longer lets the warehouse update it"
 _GONE = "the application no longer has these customers"
+_OVERTAKEN = "the application changed them while the run was under way"
 _MISFIT = "a counter is too large for the application's column"
 
 
@@ -92,7 +93,7 @@ def _segment(entry: SegmentPlan, verdict: Verdict, outcome: Outcome) -> SegmentR
     elif reason is None and not entry.fits:
         reason = _MISFIT
     elif reason is None and skipped:
-        reason = _GONE
+        reason = _GONE if entry.skipped else _OVERTAKEN
     return SegmentResult(
         segment_id=key,
         shop_id=entry.segment.shop_id,

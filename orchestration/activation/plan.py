@@ -10,7 +10,7 @@ from types import TracebackType
 
 from psycopg.sql import SQL, Literal
 
-from orchestration.activation import analytics, campaigns, memberships
+from orchestration.activation import analytics, campaigns, counters, memberships
 from orchestration.activation.brakes import MembershipChange, RevenueChange
 from orchestration.activation.campaigns import Target
 from orchestration.activation.session import Connection
@@ -65,6 +65,7 @@ class Plan:
     Attributes:
         period_actions: Rows of loyalty_analytics by action: insert, update, delete, keep, skip.
         closed_periods: The closed periods whose revenue would change.
+        any_stale: Whether rows that we wrote no longer belong where they stand.
         misfits: Periods with a value that the application's types cannot hold.
         targets: The campaigns that name segments.
         audiences: By campaign: `update`, `keep` or `skip`, and how many customers it has.
@@ -74,6 +75,7 @@ class Plan:
     segments: list[SegmentPlan] = field(default_factory=list)
     period_actions: Mapping[str, int] = field(default_factory=dict)
     closed_periods: list[PeriodPlan] = field(default_factory=list)
+    any_stale: bool = False
     misfits: list[tuple[int, str, str]] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     audiences: Mapping[int, tuple[str, int]] = field(default_factory=dict)
@@ -111,7 +113,7 @@ def draw_up(warehouse: Warehouse, application: Connection, schema: str, scope: S
         schema: The schema of the application's tables.
         scope: What the activation is about.
     """
-    for table in (*memberships.TABLES, *analytics.TABLES, *campaigns.TABLES):
+    for table in (*counters.TABLES, *memberships.TABLES, *analytics.TABLES, *campaigns.TABLES):
         application.execute(table)
     plan = Plan(scope)
     _plan_members(plan, warehouse, application, schema)
@@ -122,10 +124,10 @@ def draw_up(warehouse: Warehouse, application: Connection, schema: str, scope: S
 
 
 def _plan_members(plan: Plan, warehouse: Warehouse, application: Connection, schema: str) -> None:
-    transfer(warehouse, memberships.WANTED_SEGMENTS, application, "loyalty_segments")
+    transfer(warehouse, counters.WANTED_SEGMENTS, application, "loyalty_segments")
     transfer(warehouse, memberships.WANTED_MEMBERS, application, "loyalty_members")
     transfer(warehouse, memberships.LEAVERS, application, "loyalty_leavers")
-    application.execute(memberships.live_segments(schema))
+    application.execute(counters.live_segments(schema))
     application.execute(memberships.member_changes(schema, plan.scope.segments_as_of))
     by_id = {segment.segment_id: segment for segment in plan.scope.segments}
     for row in application.execute(memberships.member_counts(schema)):
@@ -145,13 +147,14 @@ def _plan_members(plan: Plan, warehouse: Warehouse, application: Connection, sch
     order = {segment.segment_id: place for place, segment in enumerate(plan.scope.segments)}
     plan.segments.sort(key=lambda entry: order[entry.segment.segment_id])
     plan.member_lines.fill(application, memberships.MEMBER_LINES)
-    plan.counter_lines.fill(application, memberships.counter_lines(schema))
+    plan.counter_lines.fill(application, counters.counter_lines(schema))
 
 
 def _plan_periods(plan: Plan, warehouse: Warehouse, application: Connection, schema: str) -> None:
     wanted = analytics.wanted_periods(plan.scope.analytics_as_of)
     transfer(warehouse, wanted, application, "loyalty_periods")
     transfer(warehouse, analytics.STALE, application, "loyalty_stale")
+    plan.any_stale = application.execute(analytics.ANY_STALE).fetchone() == (True,)
     application.execute(analytics.period_changes(schema))
     plan.period_actions = dict(application.execute(analytics.ACTION_COUNTS).fetchall())
     for row in application.execute(analytics.REVENUE_CHANGES):

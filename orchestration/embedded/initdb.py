@@ -36,7 +36,7 @@ def initialise(
         if programs.account:
             os.chown(scratch, programs.account.uid, programs.account.gid)
         write_private(scratch / "password", password)
-        _initdb(cluster, programs, scratch / "data", scratch / "password")
+        _initdb(programs, scratch / "data", scratch / "password")
         written = scratch / "data" / "postgresql.conf"
         lines = [f"{name} = {_quoted(value)}\n" for name, value in settings.items()]
         write_private(
@@ -54,7 +54,7 @@ def remove_leftovers(cluster: Cluster) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _initdb(cluster: Cluster, programs: Programs, data: Path, password_file: Path) -> None:
+def _initdb(programs: Programs, data: Path, password_file: Path) -> None:
     # The built-in locale sorts and folds alike on every machine; older versions lack it.
     locale = (
         ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
@@ -74,9 +74,7 @@ def _initdb(cluster: Cluster, programs: Programs, data: Path, password_file: Pat
     )
     if result.returncode != 0:
         raise failures.explain(
-            "PostgreSQL's initdb could not make the data directory",
-            result.stderr,
-            cluster.directory,
+            f"PostgreSQL's initdb could not make its data in {data.parent.parent}", result.stderr
         )
 
 

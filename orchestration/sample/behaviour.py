@@ -5,105 +5,19 @@ Nothing here depends on points; what does is in `ledger`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 
 from orchestration.sample import codes, seasons
-from orchestration.sample.irregularities import DECLARED
-from orchestration.sample.population import Population
+from orchestration.sample.block import Block, Events, Purchases, joined
 from orchestration.sample.seasons import DAY, Floats, Ints
 from orchestration.sample.shops import Matrices, Shop
 
 _MINUTE = 60_000
 _OPENING = 10 * _MINUTE
 """Customers do nothing in the first ten minutes of a UTC day, when the nightly jobs run."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """Customers that are simulated together, and their dispositions.
-
-    Attributes:
-        index_in_shop: Tells a shop's customers apart in order numbers.
-        redeems: The chance that a purchase is paid with points when there are enough.
-        engaged: Whether they join campaigns.
-        unposted: Whether the expiry job has skipped them of late.
-        born: Birthdays as days since 1970; those who keep theirs to themselves have one, too.
-        birthday_known: Whether the program knows it.
-    """
-
-    shop: Ints
-    customer_id: Ints
-    created: Ints
-    leaves: Ints
-    weight: Floats
-    taste: Floats
-    index_in_shop: Ints
-    redeems: Floats
-    engaged: npt.NDArray[np.bool_]
-    unposted: npt.NDArray[np.bool_]
-    born: Ints
-    birthday_known: npt.NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.shop)
-
-
-def block_of(population: Population, members: slice, rng: np.random.Generator) -> Block:
-    """The block of the customers at these positions."""
-    shop = population.shop[members]
-    size = len(shop)
-    adults = (
-        np.datetime64("1948-01-01", "D").astype(int),
-        np.datetime64("2007-01-01", "D").astype(int),
-    )
-    return Block(
-        shop=shop,
-        customer_id=population.customer_id[members],
-        created=population.created[members],
-        leaves=population.leaves[members],
-        weight=population.weight[members],
-        taste=population.taste[members],
-        index_in_shop=np.arange(members.start, members.stop) - population.offsets[shop],
-        redeems=np.where(rng.random(size) < 0.32, 0.0, rng.beta(1.3, 2.6, size)),
-        engaged=rng.random(size) < 0.75,
-        unposted=rng.random(size) < DECLARED.unposted_expiry,
-        born=rng.integers(*adults, size),
-        birthday_known=rng.random(size) < 0.6,
-    )
-
-
-@dataclass(frozen=True)
-class Purchases:
-    """Orders, by (day, customer, time); `campaign` is a row of the running campaigns, or -1."""
-
-    customer: Ints
-    at: Ints
-    cents: Ints
-    campaign: Ints
-    order: Ints
-
-
-@dataclass(frozen=True)
-class Events:
-    """What else happens, by day; `value` is points, and `purchase` the one it is about, or -1."""
-
-    customer: Ints
-    at: Ints
-    source: Ints
-    value: Ints
-    purchase: Ints
-
-    def taken(self, which: Ints | npt.NDArray[np.bool_]) -> Events:
-        """Only these, in this order."""
-        return Events(**{field.name: getattr(self, field.name)[which] for field in fields(self)})
-
-    def by_day(self) -> Events:
-        """The same, ordered by day."""
-        return self.taken(np.argsort(self.at // DAY, kind="stable"))
 
 
 class Calendar:
@@ -183,7 +97,7 @@ def follow_ups(
     block: Block, shops: Matrices, calendar: Calendar, purchases: Purchases,
     limit: int, rng: np.random.Generator,
 ) -> tuple[Events, Events, Events]:  # fmt: skip
-    """Draws the other events: credits of known points, birthdays, and what is taken back.
+    """Draws the other events: awards of known points, birthdays, and what is taken back.
 
     Args:
         block: The customers.
@@ -194,7 +108,7 @@ def follow_ups(
         rng: The source of chance.
 
     Returns:
-        Credits (welcome, reviews, sharing, goodwill), birthdays (their points depend on the tier),
+        Awards (welcome, reviews, sharing, goodwill), birthdays (their points depend on the tier),
         and debits (returned orders, whose points `purchase` tells; corrections).
     """
     size, bought, end = len(block), len(purchases.customer), shops.days * DAY
@@ -242,8 +156,8 @@ def follow_ups(
     everything = Events(**{**vars(everything), "at": settled})
     birthday = everything.source == codes.BIRTHDAY
     debit = (everything.source == codes.PURCHASE) | (everything.value < 0)
-    credits = everything.taken(~birthday & ~debit & (everything.value > 0))
-    return credits.by_day(), everything.taken(birthday).by_day(), everything.taken(debit).by_day()
+    awards = everything.taken(~birthday & ~debit & (everything.value > 0))
+    return awards.by_day(), everything.taken(birthday).by_day(), everything.taken(debit).by_day()
 
 
 def settle(at: Ints, earliest: Ints, end: int, rng: np.random.Generator) -> Ints:
@@ -310,10 +224,4 @@ def _events(
         source=np.full(len(customer), source),
         value=value[customer].astype(np.int64),
         purchase=np.full(len(customer), -1),
-    )
-
-
-def joined(parts: list[Events]) -> Events:
-    return Events(
-        **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Events)}
     )

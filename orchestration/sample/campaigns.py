@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 WINBACK = "Win back: quiet for 90 days"
@@ -80,9 +80,17 @@ def plan_campaigns(
     ]
     drafts: list[Campaign] = []
 
-    def add(occasion: _Occasion, status: str, kind: str = "points_bonus", **more: object) -> None:
+    def add(
+        occasion: _Occasion,
+        status: str,
+        kind: str = "points_bonus",
+        *,
+        segments: tuple[str, ...] = (),
+        budget: int | None = None,
+        max_participants: int | None = None,
+    ) -> None:
         starts = (occasion.starts - first).days
-        running = status in ("active", "completed") and not more.get("segments")
+        running = status in ("active", "completed") and kind != "referral_boost"
         drafts.append(
             Campaign(
                 campaign_id=0,
@@ -95,9 +103,11 @@ def plan_campaigns(
                 multiplier=occasion.multiplier,
                 bonus=occasion.bonus,
                 tier_ids=tuple(elevated) if occasion.elevated else (),
+                segments=segments,
                 min_level=2 if occasion.elevated else 0,
-                is_running=running and kind != "referral_boost",
-                **more,  # type: ignore[arg-type]
+                is_running=running and not segments,
+                budget=budget,
+                max_participants=max_participants,
             )
         )
 
@@ -129,12 +139,10 @@ def plan_campaigns(
         starts = until + timedelta(days=offset)
         add(_Occasion(name, text, starts, length, 2.0), status, segments=segments)
     drafts.sort(key=lambda campaign: campaign.starts)
-    return tuple(_numbered(drafts, first_id))
-
-
-def _numbered(campaigns: list[Campaign], first_id: int) -> Iterator[Campaign]:
-    for position, campaign in enumerate(campaigns):
-        yield Campaign(**{**vars(campaign), "campaign_id": first_id + position})
+    return tuple(
+        replace(campaign, campaign_id=first_id + position)
+        for position, campaign in enumerate(drafts)
+    )
 
 
 def _occasions(year: int, shop: int) -> Iterator[_Occasion]:

@@ -7,7 +7,7 @@ is NUL, which no value holds, so dropping the NULs leaves COPY's text format.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -104,7 +104,7 @@ def copy_rows(
     schema: str,
     table: str,
     columns: Sequence[str],
-    rows: Sequence[Sequence[Any]],
+    rows: Iterable[Sequence[Any]],
 ) -> None:
     """Writes rows that are given one by one, as Python values."""
     with connection.cursor().copy(_copy_into(schema, table, columns)) as copy:
@@ -129,4 +129,5 @@ def _lines(pieces: Sequence[Bytes | bytes], first: int, last: int) -> bytes:
             page[:, left : left + width] = part.view(np.uint8).reshape(-1, width)
         left += width
     flat = page.ravel()
-    return flat[flat != 0].tobytes()
+    text: bytes = flat[flat != 0].tobytes()
+    return text

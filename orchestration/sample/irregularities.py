@@ -1,4 +1,4 @@
-"""The small, declared share of rows that are wrong as real data is wrong (see operational-schema.md)."""
+"""The small, declared share of rows that are wrong as real data is wrong."""
 
 from __future__ import annotations
 

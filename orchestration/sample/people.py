@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestration.sample import cells
-from orchestration.sample.behaviour import Block, Calendar
+from orchestration.sample.behaviour import Calendar
+from orchestration.sample.block import Block
 from orchestration.sample.cells import NONE, Column
 from orchestration.sample.irregularities import DECLARED
-from orchestration.sample.ledger import Outcome
+from orchestration.sample.program import Outcome
 from orchestration.sample.seasons import DAY, Ints
 from orchestration.sample.shops import Matrices
 
@@ -24,7 +25,7 @@ _FIRST = (
     "Maya Mei Mia Mila Mina Miriam Nadia Naomi Nia Nikhil Nina Noah Nora Oliver Olivia Omar Oscar "
     "Paula Priya Rafael Rania Ravi Rosa Ruth Sam Sara Sofia Tara Theo Tomas Uma Vera Viktor Wei "
     "Yara Yuki Zara Zoe"
-).split()
+)
 _LAST = (
     "Adeyemi Ahmed Almeida Andersson Bakker Banerjee Bauer Becker Bell Bennett Berg Bianchi Brown "
     "Carter Castro Chen Clarke Cohen Costa Cruz Dahl Das Davies Diaz Dubois Duarte Eriksen Evans "
@@ -35,15 +36,15 @@ _LAST = (
     "Reyes Ricci Rossi Ruiz Santos Sato Schmidt Sharma Silva Singh Smith Suzuki Takahashi Tanaka "
     "Taylor Thomas Torres Tran Turner Vargas Vogel Walker Wang Weber White Williams Wilson Wong "
     "Yamamoto Yilmaz Young Zhang"
-).split()
+)
 _HOSTS = (b"@example.com", b"@example.org", b"@example.net")
 """Domains that are reserved for examples: no letter can reach anybody."""
 
 Bools = npt.NDArray[np.bool_]
 
 
-def _vocabulary(words: list[str]) -> npt.NDArray[np.bytes_]:
-    return np.array([word.encode() for word in words])
+def _vocabulary(words: str) -> npt.NDArray[np.bytes_]:
+    return np.array(words.encode().split())
 
 
 def profile_columns(
@@ -69,8 +70,8 @@ def profile_columns(
         rng: The source of chance.
     """
     size, end = len(block), shops.days * DAY
-    first, last = rng.integers(0, len(_FIRST), size), rng.integers(0, len(_LAST), size)
-    lower = [_vocabulary([word.lower() for word in words]) for words in (_FIRST, _LAST)]
+    firsts, lasts = _vocabulary(_FIRST), _vocabulary(_LAST)
+    first, last = rng.integers(0, len(firsts), size), rng.integers(0, len(lasts), size)
     number = block.customer_id.astype("S12")
     undated = rng.random(size) < DECLARED.undated_profile
     no_consent = rng.random(size) < DECLARED.null_consent
@@ -88,15 +89,18 @@ def profile_columns(
     phone = rng.integers(0, 10_000_000, size)
     has_phone, has_email = rng.random(size) < 0.55, rng.random(size) < 0.985
     tier_id = np.where(no_tier, 0, shops.tier_id[block.shop, level])
-    letters = (lower[0][first], b".", lower[1][last], number, np.array(_HOSTS)[number_of(block)])
+    address = (
+        np.char.lower(firsts)[first], b".", np.char.lower(lasts)[last], number,
+        np.array(_HOSTS)[block.customer_id % len(_HOSTS)],
+    )  # fmt: skip
     columns: dict[str, Column] = {
         "id": number,
         "shop_id": cells.integers(block.shop + 1),
         "shopify_customer_id": cells.integers(6_100_000_000_000 + block.customer_id * 7),
-        "email": _only(has_email, letters),
-        "first_name": _vocabulary(_FIRST)[first],
-        "last_name": _vocabulary(_LAST)[last],
-        "phone": _only(has_phone, (np.full(size, b"+1555"), _seven_digits(phone))),
+        "email": _only(has_email, *address),
+        "first_name": firsts[first],
+        "last_name": lasts[last],
+        "phone": _only(has_phone, b"+1555", np.char.zfill(phone.astype("S7"), 7)),
         "points_balance": cells.integers(totals["balance"]),
         "lifetime_points_earned": cells.integers(totals["earned"]),
         "lifetime_points_redeemed": cells.integers(totals["redeemed"]),
@@ -124,29 +128,13 @@ def profile_columns(
     }
 
 
-def number_of(block: Block) -> Ints:
-    """Which of the mail hosts a customer is with."""
-    hosts: Ints = block.customer_id % len(_HOSTS)
-    return hosts
-
-
 def shifted(at: Ints, origin: int) -> Ints:
     """Instants since the first day as instants since 1970; NONE stays."""
     moved: Ints = np.where(at == NONE, NONE, at + origin)
     return moved
 
 
-def _seven_digits(numbers: Ints) -> npt.NDArray[np.bytes_]:
-    return np.char.zfill(numbers.astype("S7"), 7)
-
-
-def _only(known: Bools, parts: tuple[npt.NDArray[np.bytes_] | bytes, ...]) -> Column:
-    """The text where it is known, NULL elsewhere."""
+def _only(known: Bools, *parts: npt.NDArray[np.bytes_] | bytes) -> Column:
+    """The text that the parts make where it is known, NULL elsewhere."""
     first, *others = parts
-    blanked = [
-        np.where(known, np.full(len(known), part) if isinstance(part, bytes) else part, b"")
-        for part in others
-    ]
-    if isinstance(first, bytes):
-        first = np.full(len(known), first)
-    return np.where(known, first, cells.NULL), *blanked
+    return np.where(known, first, cells.NULL), *(np.where(known, part, b"") for part in others)

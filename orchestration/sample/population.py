@@ -1,4 +1,4 @@
-"""Who enrols where and when, how much each buys, and how long each stays: the plan for all customers."""
+"""Who enrols where and when, how much each buys and how long each stays."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _sizes(shops: int, customers: int, rng: np.random.Generator) -> Ints:
     """Customers per shop: a few large ones, many small ones, exactly `customers` together."""
     share = (1.0 + np.arange(shops)) ** -0.45 * rng.lognormal(0.0, 0.25, shops)
     exact = share / share.sum() * customers
-    sizes = np.floor(exact).astype(np.int64)
+    sizes: Ints = np.floor(exact).astype(np.int64)
     largest = np.argsort(sizes - exact, kind="stable")[: customers - int(sizes.sum())]
     sizes[largest] += 1
     return sizes

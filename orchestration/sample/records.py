@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestration.sample import codes
-from orchestration.sample.behaviour import Block, distinct
+from orchestration.sample.behaviour import distinct
+from orchestration.sample.block import Block
 from orchestration.sample.cells import NONE
 from orchestration.sample.irregularities import DECLARED
-from orchestration.sample.ledger import UNPOSTED_DAYS, expiry_time
+from orchestration.sample.program import UNPOSTED_DAYS, expiry_time
 from orchestration.sample.referrals import link_totals
 from orchestration.sample.seasons import DAY, Ints
 from orchestration.sample.shops import Matrices
@@ -238,7 +239,7 @@ def referral_rows(
     """The links, the clicks and the conversions."""
     made, came, purchases = life.invitations, life.referrals, life.purchases
     totals = link_totals(made, came, purchases)
-    links = {
+    links: dict[str, npt.NDArray[Any]] = {
         "sort": made.created,
         "key": np.arange(keys.links + 1, keys.links + 1 + len(made.owner)),
         "customer": block.customer_id[made.owner].astype(np.int32),
@@ -249,7 +250,7 @@ def referral_rows(
     }
     clicks, done = came.clicks, came.conversions
     order = clicks["purchase"]
-    click_rows = {
+    click_rows: dict[str, npt.NDArray[Any]] = {
         "sort": clicks["at"],
         "link": (clicks["link"] + keys.links + 1).astype(np.int32),
         **{name: clicks[name].astype(np.int32) for name in ("ip", "agent", "source", "campaign")},
@@ -259,7 +260,7 @@ def referral_rows(
         "converted_at": np.where(order < 0, NONE, _picked(purchases.at, order) + 30_000),
     }
     pending = done["status"] == codes.CONVERSION_PENDING
-    conversion_rows = {
+    conversion_rows: dict[str, npt.NDArray[Any]] = {
         "sort": done["at"],
         "link": (done["link"] + keys.links + 1).astype(np.int32),
         "customer": block.customer_id[done["customer"]].astype(np.int32),

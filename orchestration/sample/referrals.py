@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from orchestration.sample import cells, codes
-from orchestration.sample.behaviour import Block, Events, Purchases
+from orchestration.sample.block import Block, Events, Purchases
 from orchestration.sample.cells import NONE
-from orchestration.sample.ledger import Table
+from orchestration.sample.rows import Table
 from orchestration.sample.seasons import DAY, Ints
 from orchestration.sample.shops import Matrices
 
@@ -56,12 +56,12 @@ class Referrals:
     Attributes:
         clicks: link, at, ip, agent, source (or -1), campaign (0 or 1), purchase (or -1), converted.
         conversions: link, customer, purchase, at, status, referrer, referee (points).
-        credits: What the two get.
+        awards: What the two get.
     """
 
     clicks: Table
     conversions: Table
-    credits: Events
+    awards: Events
 
 
 def invite(block: Block, shops: Matrices, rng: np.random.Generator) -> Invitations:
@@ -101,7 +101,7 @@ def refer(
     paid = status == codes.CONVERSION_COMPLETED
     referrer = np.where(paid, shops.referrer[block.shop[customer]], 0)
     referee = np.where(paid, shops.referee[block.shop[customer]], 0)
-    credits = Events(
+    awards = Events(
         customer=np.concatenate([invitations.owner[link[paid]], customer[paid]]),
         at=np.minimum(np.concatenate([at[paid] + 10_000, at[paid] + 11_000]), end - 400),
         source=np.full(2 * int(paid.sum()), codes.REFERRAL),
@@ -116,7 +116,7 @@ def refer(
     )  # fmt: skip
     order = np.full(len(invitations.came), -1)
     order[bought] = purchase
-    return Referrals(_clicks(block, invitations, order, end, rng), conversions, credits)
+    return Referrals(_clicks(block, invitations, order, end, rng), conversions, awards)
 
 
 def _clicks(
@@ -154,7 +154,7 @@ def _clicks(
 def link_totals(
     invitations: Invitations, referrals: Referrals, purchases: Purchases
 ) -> dict[str, Ints]:
-    """The counters that the application keeps on a link: clicks, conversions, revenue …"""
+    """The counters that the application keeps on a link: clicks, conversions, revenue, points."""
     links = len(invitations.owner)
     conversions = referrals.conversions
     done = conversions["status"] == codes.CONVERSION_COMPLETED

@@ -1,4 +1,4 @@
-"""When people shop: seasons, weekdays, hours of the day, and the clocks of the shops' time zones."""
+"""When people shop: seasons, weekdays, hours of the day, and what clocks show elsewhere."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def demand(first: date, days: int) -> Floats:
     wrapped = np.concatenate([_MONTHS[-1:], _MONTHS, _MONTHS[:1]])
     of_year = np.array([day.timetuple().tm_yday for day in dates], dtype=float)
     weekdays = np.array([day.weekday() for day in dates], dtype=int)
-    return np.interp(of_year, middle_of_month, wrapped) * _WEEKDAYS[weekdays]
+    pull: Floats = np.interp(of_year, middle_of_month, wrapped) * _WEEKDAYS[weekdays]
+    return pull
 
 
 @lru_cache(maxsize=128)
@@ -45,4 +46,5 @@ def clock_offsets(zone: str, first: date, days: int) -> Ints:
 
 def time_of_day(uniform: Floats) -> Ints:
     """Local times of shopping, in milliseconds since midnight, from uniform numbers in [0, 1)."""
-    return (np.interp(uniform, _HOURS_CUMULATED, np.arange(25.0)) * 3_600_000).astype(np.int64)
+    hours: Floats = np.interp(uniform, _HOURS_CUMULATED, np.arange(25.0))
+    return (hours * 3_600_000).astype(np.int64)

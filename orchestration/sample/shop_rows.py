@@ -1,4 +1,4 @@
-"""What belongs to a shop, as rows: settings, tiers, rewards, campaigns, segments, manual members."""
+"""What belongs to a shop, as rows: settings, tiers, rewards, campaigns, segments."""
 
 from __future__ import annotations
 
@@ -179,6 +179,6 @@ def ambassador_rows(
                 not left,
                 f"{AMBASSADORS}: picked by the merchant",
                 None,
-            )  # fmt: skip
+            )
         )
     return rows

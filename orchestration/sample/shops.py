@@ -1,4 +1,4 @@
-"""The shops with their tiers, rewards and campaigns, and the same as matrices for the simulation."""
+"""The shops with their tiers, rewards and campaigns, and these as matrices."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Reward:
 
 @dataclass(frozen=True)
 class Shop:
-    """A shop as the simulation needs it; `launched` is the day (from 0) on which it enrols first."""
+    """A shop as the simulation needs it; `launched` is the day (from 0) on which it opens."""
 
     shop_id: int
     domain: str

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from orchestration.sample import behaviour, codes, referrals
-from orchestration.sample.behaviour import Block, Calendar, Purchases
-from orchestration.sample.ledger import Outcome, Program, Table
+from orchestration.sample.behaviour import Calendar
+from orchestration.sample.block import Block, Purchases, joined
+from orchestration.sample.program import Outcome, Program
 from orchestration.sample.referrals import Invitations, Referrals
+from orchestration.sample.rows import Table
 from orchestration.sample.seasons import DAY, Ints
 from orchestration.sample.shops import Matrices
 
@@ -87,7 +90,7 @@ class Simulator:
         purchases = behaviour.buy(
             block, shops, self.calendar, int(block.shop[0]), scale, next(chances)
         )
-        credits, birthdays, debits = behaviour.follow_ups(
+        awards, birthdays, debits = behaviour.follow_ups(
             block, shops, self.calendar, purchases, int(wanted * _SPONTANEOUS), next(chances)
         )
         came = referrals.refer(block, shops, purchases, self.invitations, next(chances))
@@ -95,7 +98,7 @@ class Simulator:
             block,
             shops,
             purchases,
-            behaviour.joined([credits, came.credits]).by_day(),
+            joined([awards, came.awards]).by_day(),
             birthdays,
             debits,
             self._grants(next(chances)),
@@ -141,5 +144,5 @@ class Simulator:
 
 
 def _slack(wanted: int) -> float:
-    """The share of goodwill that a block of this size may need: little, and less when it is large."""
-    return min(0.05, max(0.004, 2.0 / max(wanted, 1) ** 0.5))
+    """The share of goodwill that so many transactions may need: less when they are many."""
+    return min(0.05, max(0.004, 2.0 / math.sqrt(max(wanted, 1))))

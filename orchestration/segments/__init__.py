@@ -10,16 +10,21 @@ from orchestration.segments.compiler import (
     read_rules,
 )
 from orchestration.segments.errors import RuleError
+from orchestration.segments.listing import Segment, list_segments
 from orchestration.segments.parsing import parse
+from orchestration.segments.words import in_words
 
 __all__ = [
     "Catalogue",
     "CompileReport",
     "RuleError",
     "RuleResult",
+    "Segment",
     "StoredRule",
     "assess",
     "compile_rules",
+    "in_words",
+    "list_segments",
     "load_catalogue",
     "parse",
     "read_rules",

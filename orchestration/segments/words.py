@@ -38,8 +38,8 @@ _PHRASES = {
     "contains": "contains",
     "starts_with": "starts with",
     "ends_with": "ends with",
-    "is_true": "is true",
-    "is_false": "is false",
+    "is_true": ": yes",
+    "is_false": ": no",
     "is_set": "is known",
     "is_not_set": "is not known",
     "before": "before",
@@ -70,7 +70,8 @@ def _words(node: Node, catalogue: Catalogue) -> str:
         case RandomSample():
             return f"in the {_number(node.random_sample.percent)} % random sample"
         case FieldCondition():
-            return f"{catalogue[node.field].label} {_test(node)}"
+            label, test = catalogue[node.field].label, _test(node)
+            return f"{label}{test}" if test.startswith(":") else f"{label} {test}"
     raise TypeError(f"{type(node).__name__} is not a condition")
 
 

@@ -1,5 +1,5 @@
--- Customers whose allocations are not all that their debits could take from their credits, whose lots
--- do not hold the rest, or whose lots say otherwise what was taken.
+-- Customers whose allocations are not all that their debits could take from their credits, whose
+-- lots do not hold the rest, or whose lots say otherwise what was taken.
 with
 
 ledger as (

@@ -1,5 +1,5 @@
--- Days that do not start where the day before ended, do not tie out, or, on a shop's last day, do not
--- end at the balances of the ledger.
+-- Days that do not start where the day before ended, do not tie out, or, on a shop's last day, do
+-- not end at the balances of the ledger.
 with
 
 days as (

@@ -245,3 +245,20 @@ def test_a_warehouse_that_was_not_built_says_so(world: World) -> None:
     world.marts.execute("truncate ops.model_watermarks")
     with pytest.raises(LoyaltyError, match="has not been built"):
         world.activate()
+
+
+@pytest.mark.parametrize("major", [15, 16])
+def test_older_servers_are_written_to_alike(
+    new_database_on: Callable[[int], str], major: int
+) -> None:
+    world = World(lambda: new_database_on(major))
+    world.shop(1, timezone="Europe/Berlin")
+    world.customers(1, [1, 2])
+    world.segment(10, 1, name="Gold", count=1)
+    world.stays(10, 1, [1])
+    world.members(10, [2])
+    world.period(1, "2026-03-09", 5, tier_distributions='{"1": 2}')
+    world.campaign(5, 1, {"target_segments": ["Gold"]})
+    assert world.activate().rows_written == 5
+    assert world.activate().rows_written == 0
+    world.close()

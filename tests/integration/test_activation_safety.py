@@ -157,8 +157,8 @@ def test_after_a_kill_the_next_run_finishes(world: World) -> None:
         == []
     )
     assert world.marts.execute("select status from ops.activations order by 1").fetchall() == [
+        ("aborted",),
         ("done",),
-        ("running",),
     ]
 
 

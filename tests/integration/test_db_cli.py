@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,13 +19,11 @@ Loyalty = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
-    """A LOYALTY_HOME with a short path that every account can reach."""
-    folder = Path(tempfile.mkdtemp(prefix="loyalty-test-"))
-    folder.chmod(0o711)
-    yield folder / "home"
-    embedded.remove(folder / "home")
-    shutil.rmtree(folder)
+def home(reachable_folder: Callable[[], Path]) -> Iterator[Path]:
+    """A LOYALTY_HOME; its server is stopped and removed at the end."""
+    folder = reachable_folder() / "home"
+    yield folder
+    embedded.remove(folder)
 
 
 @pytest.fixture

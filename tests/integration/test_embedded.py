@@ -13,12 +13,12 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.rows import TupleRow
 
 from orchestration import embedded
 from orchestration.embedded import binaries
@@ -36,12 +36,9 @@ print(embedded.ensure_running(home).url("warehouse"), embedded.status(home).pid)
 
 
 @pytest.fixture
-def base() -> Iterator[Path]:
-    """A folder with a short path that every account can reach."""
-    folder = Path(tempfile.mkdtemp(prefix="loyalty-test-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+def base(reachable_folder: Callable[[], Path]) -> Path:
+    """A folder of one test alone."""
+    return reachable_folder()
 
 
 @pytest.fixture
@@ -52,15 +49,13 @@ def new_home(base: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def made_home() -> Iterator[Path]:
+def made_home(reachable_folder: Callable[[], Path]) -> Path:
     """A LOYALTY_HOME whose server was made, and does not run."""
-    home = Path(tempfile.mkdtemp(prefix="loyalty-test-")) / "home"
-    home.parent.chmod(0o711)
+    home = reachable_folder() / "home"
     embedded.ensure_running(home)
     embedded.stop(home)
     (home / "postgres" / "server.json").unlink()
-    yield home
-    shutil.rmtree(home.parent)
+    return home
 
 
 @pytest.fixture
@@ -80,7 +75,7 @@ def running_home(made_home: Path) -> Iterator[Path]:
     embedded.remove(home)
 
 
-def session(server: embedded.Server, dbname: str = "warehouse") -> psycopg.Connection:
+def session(server: embedded.Server, dbname: str = "warehouse") -> psycopg.Connection[TupleRow]:
     return psycopg.connect(server.url(dbname), autocommit=True)
 
 
@@ -321,6 +316,7 @@ def test_home_and_programs_below_a_folder_of_roots_alone_work(
     installed = binaries.bundled().parent.parent
     for part in (f"{installed.name}/pginstall18", f"{installed.name}.libs"):
         shutil.copytree(installed.parent / part, base / "venv" / part)
+    (base / "venv" / installed.name / "__init__.py").touch()
     monkeypatch.syspath_prepend(base / "venv")
     home = base / "home"
     try:
@@ -361,8 +357,8 @@ def kill_server(home: Path) -> None:
 @contextlib.contextmanager
 def unrelated_process(account: Account | None) -> Iterator[int]:
     """A process of the server's account that has nothing to do with it."""
-    identity = {"user": account.uid, "group": account.gid} if account else {}
-    process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, cwd="/", **identity)
+    user, group = (account.uid, account.gid) if account else (None, None)
+    process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, cwd="/", user=user, group=group)
     yield process.pid
     process.communicate()
 

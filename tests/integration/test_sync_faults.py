@@ -157,20 +157,28 @@ def wait_for_lock(both: Pair) -> None:
         pass
 
 
-def test_a_source_that_fails_in_the_middle_is_named(things: Pair) -> None:
+@pytest.mark.parametrize("place", ["advanced", "finished"])
+@pytest.mark.parametrize("failing", ["operational database", "warehouse"])
+def test_a_database_that_fails_in_the_middle_is_named(
+    things: Pair, failing: str, place: str
+) -> None:
     things.sync("others", "things")
     before = things.versions("others", "things")
     change_both(things)
+    database = things.warehouse if failing == "warehouse" else things.source
 
-    def end_source_connections() -> None:
-        things.write(
-            "select pg_terminate_backend(pid) from pg_stat_activity "
-            "where datname = current_database() and pid <> pg_backend_pid()"
-        )
+    def end_its_connections() -> None:
+        with database.connect(autocommit=True) as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
 
-    with pytest.raises(LoyaltyError, match="The operational database says"):
-        things.sync("others", "things", progress=At("finished", end_source_connections))
+    with pytest.raises(LoyaltyError, match=f"The {failing} says"):
+        things.sync("others", "things", progress=At(place, end_its_connections))
     assert things.versions("others", "things") == before
+    things.sync("others", "things")
+    assert things.differing("others", "things") == []
 
 
 def test_truncate_waits_while_a_sync_reads(things: Pair) -> None:

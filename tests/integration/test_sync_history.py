@@ -76,6 +76,7 @@ class History:
 
     def begin_late(self, value: str | None) -> None:
         """A row of a transaction that stays open, half of it in a subtransaction."""
+        self.late.execute("select 1")
         with self.late.transaction():
             self.late.execute("insert into parents values (%s, %s)", [self.next_late, value])
         self.pending["parents", self.next_late] = (value, None)

@@ -34,20 +34,18 @@ from orchestration.errors import LoyaltyError
         ("FATAL:  something new", "see what it said below"),
     ],
 )
-def test_failures_are_told_in_plain_words_with_the_last_lines(
-    output: str, words: str, tmp_path: Path
-) -> None:
+def test_failures_are_told_in_plain_words_with_the_last_lines(output: str, words: str) -> None:
     lines = [f"line {number}" for number in range(20)]
-    error = failures.explain("It did not start", "\n".join([*lines, output]), tmp_path)
+    error = failures.explain("It did not start", "\n".join([*lines, output]))
     assert error.problem.startswith("It did not start: ")
     assert words in error.problem
     assert output in error.remedy
     assert "line 5\n" not in error.remedy
 
 
-def test_taken_port_is_an_error_of_its_own(tmp_path: Path) -> None:
+def test_taken_port_is_an_error_of_its_own() -> None:
     output = 'could not bind IPv4 address "127.0.0.1": Address already in use'
-    assert isinstance(failures.explain("x", output, tmp_path), failures.PortTaken)
+    assert isinstance(failures.explain("x", output), failures.PortTaken)
 
 
 def test_server_shows_its_password_in_the_url_only() -> None:

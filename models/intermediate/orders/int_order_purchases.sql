@@ -76,9 +76,16 @@ select
     purchases.customer_id,
     purchases.occurred_at,
     purchases.points_amount,
-    shops.points_per_dollar
-    * coalesce(tiers.points_multiplier, 1)
-    * coalesce(campaigns.bonus_multiplier, 1) as earning_rate,
+    case
+        when
+            shops.points_per_dollar > 0
+            and coalesce(tiers.points_multiplier, 1) > 0
+            and coalesce(campaigns.bonus_multiplier, 1) > 0
+            then
+                shops.points_per_dollar
+                * coalesce(tiers.points_multiplier, 1)
+                * coalesce(campaigns.bonus_multiplier, 1)
+    end as earning_rate,
     coalesce(tiers.tier_level > lowest_tiers.tier_level, false) as is_above_lowest_tier,
     -- An order's buyer and time are those of its first dated purchase.
     row_number() over (

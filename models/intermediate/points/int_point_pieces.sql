@@ -1,5 +1,5 @@
--- One row per piece of a customer's points that one lot and one debit share: no debit where the piece
--- is unspent, no lot where it is overdrawn.
+-- One row per piece of a customer's points that one lot and one debit share: no debit where the
+-- piece is unspent, no lot where it is overdrawn.
 --
 -- First-in first-out without a join: credits and debits, each at the running total of its own side,
 -- cut the line of a customer's points into pieces. Walking down from the highest total, a piece

@@ -66,10 +66,10 @@ purchased_orders as (
         max(customer_id) filter (where purchase_no = 1) as customer_id,
         min(occurred_at) as ordered_at,
         sum(points_amount)::bigint as points_earned,
-        -- One purchase at a rate of zero or less, and the order's amount cannot be told.
+        -- One purchase at an unknown rate, and the order's amount cannot be told.
         case
-            when bool_and(earning_rate > 0)
-                then greatest(sum(points_amount / nullif(earning_rate, 0)), 0)
+            when bool_and(earning_rate is not null)
+                then greatest(sum(points_amount / earning_rate), 0)
         end as amount,
         bool_or(is_above_lowest_tier) filter (where purchase_no = 1) as is_above_lowest_tier
     from purchases

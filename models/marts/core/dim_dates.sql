@@ -1,4 +1,5 @@
--- One row per date, from 2000, before which times count as unknown, to the end of the year after as_of's.
+-- One row per date, from 2000, before which times count as unknown, to the end of the year after
+-- that of as_of.
 {{ config(
     unique_key='date',
     indexes=[{'columns': ['date'], 'unique': true}],

@@ -22,22 +22,33 @@ entries as (
 
 ),
 
+dated as (
+
+    select
+        entries.shop_id,
+        entries.transaction_type,
+        entries.points_amount,
+        {{ local_date('entries.occurred_at', 'shops.timezone') }} as date
+    from entries
+    inner join shops on shops.shop_id = entries.shop_id
+
+),
+
 -- Undated entries (date NULL) are before the first day: they are in every opening balance.
 flows as (
 
     select
-        entries.shop_id,
-        {{ local_date('entries.occurred_at', 'shops.timezone') }} as date,
-        sum(entries.points_amount) as net,
-        sum(entries.points_amount) filter (where entries.transaction_type = 'earned') as earned,
-        sum(entries.points_amount) filter (where entries.transaction_type = 'bonus') as bonus,
-        sum(entries.points_amount) filter (where entries.transaction_type = 'adjusted') as adjusted,
-        sum(entries.points_amount) filter (where entries.transaction_type = 'refunded') as refunded,
-        -sum(entries.points_amount) filter (where entries.transaction_type = 'redeemed') as redeemed,
-        -sum(entries.points_amount) filter (where entries.transaction_type = 'expired') as expired
-    from entries
-    inner join shops on shops.shop_id = entries.shop_id
-    group by 1, 2
+        shop_id,
+        date,
+        sum(points_amount) as net,
+        sum(points_amount) filter (where transaction_type = 'earned') as earned,
+        sum(points_amount) filter (where transaction_type = 'bonus') as bonus,
+        sum(points_amount) filter (where transaction_type = 'adjusted') as adjusted,
+        sum(points_amount) filter (where transaction_type = 'refunded') as refunded,
+        -sum(points_amount) filter (where transaction_type = 'redeemed') as redeemed,
+        -sum(points_amount) filter (where transaction_type = 'expired') as expired
+    from dated
+    group by shop_id, date
 
 ),
 

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from orchestration.sample import codes
-from orchestration.sample.behaviour import Block, Events, Purchases
+from orchestration.sample.block import Block, Events, Purchases
 from orchestration.sample.cells import NONE
+from orchestration.sample.rows import Rows, Table
 from orchestration.sample.seasons import DAY, Floats, Ints
 from orchestration.sample.shops import LEVELS, Matrices
 
@@ -21,41 +23,6 @@ _MINUTE = 60_000
 _NEVER = int(np.iinfo(np.int64).max)
 UNPOSTED_DAYS = 60
 """For how long the expiry job has skipped the customers whom it skips."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows as equally long columns."""
-
-    columns: dict[str, Ints]
-
-    def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
-
-    def __getitem__(self, column: str) -> Ints:
-        return self.columns[column]
-
-
-class _Rows:
-    """Rows that arrive in batches; a column left out has its default throughout the batch."""
-
-    def __init__(self, **defaults: int) -> None:
-        self._defaults = defaults
-        self._batches: dict[str, list[Ints]] = {name: [] for name in defaults}
-        self.count = 0
-
-    def add(self, **columns: Ints | int) -> None:
-        size = max(np.size(column) for column in columns.values())
-        if not all(np.size(c) for c in columns.values()):
-            return
-        for name, default in self._defaults.items():
-            column = np.asarray(columns.get(name, default), dtype=np.int64)
-            self._batches[name].append(np.broadcast_to(column, (size,)))
-        self.count += size
-
-    def table(self) -> Table:
-        none = np.empty(0, dtype=np.int64)
-        return Table({n: np.concatenate([none, *parts]) for n, parts in self._batches.items()})
 
 
 @dataclass(frozen=True)
@@ -89,7 +56,7 @@ class Program:
         block: Block,
         shops: Matrices,
         purchases: Purchases,
-        credits: Events,
+        awards: Events,
         birthdays: Events,
         debits: Events,
         grants: tuple[Ints, Ints],
@@ -97,11 +64,11 @@ class Program:
     ) -> None:
         size, bought = len(block), len(purchases.customer)
         self._block, self._shops, self._rng, self._purchases = block, shops, rng, purchases
-        self._credits, self._birthdays, self._debits = credits, birthdays, debits
+        self._awards, self._birthdays, self._debits = awards, birthdays, debits
         self._grants = grants
         days = np.arange(shops.days + 1)
         self._bought_by = np.searchsorted(purchases.at // DAY, days)
-        self._credited_by = np.searchsorted(credits.at // DAY, days)
+        self._awarded_by = np.searchsorted(awards.at // DAY, days)
         self._born_by = np.searchsorted(birthdays.at // DAY, days)
         self._debited_by = np.searchsorted(debits.at // DAY, days)
         self._granted_by = np.searchsorted(grants[1], days)
@@ -120,15 +87,15 @@ class Program:
         self._participation_of = np.full(bought, -1)
         self._windows = [int(w) for w in np.unique(shops.window[block.shop]) if w]
         self._expiries = [int(d) for d in np.unique(shops.expire_days[block.shop]) if d]
-        self._entries = _Rows(
+        self._entries = Rows(
             customer=0, at=0, type=0, source=codes.MANUAL, amount=0, purchase=-1, campaign=-1,
             redemption=-1, creator=codes.BY_SYSTEM,
         )  # fmt: skip
-        self._redemptions = _Rows(customer=0, at=0, reward=0, points=0, status=0, purchase=-1)
-        self._changes = _Rows(
+        self._redemptions = Rows(customer=0, at=0, reward=0, points=0, status=0, purchase=-1)
+        self._changes = Rows(
             customer=0, at=0, level=0, reason=0, points=0, spend=0, orders=0, ends=NONE
         )
-        self._participations = _Rows(customer=0, campaign=0, at=0)
+        self._participations = Rows(customer=0, campaign=0, at=0)
 
     def run(self) -> Outcome:
         """Goes through all days."""
@@ -138,11 +105,11 @@ class Program:
             reason=codes.QUALIFICATION,
         )  # fmt: skip
         self._entries.add(
-            customer=self._credits.customer, at=self._credits.at, type=np.where(
-                self._credits.source == codes.MANUAL, codes.ADJUSTED, codes.BONUS
+            customer=self._awards.customer, at=self._awards.at, type=np.where(
+                self._awards.source == codes.MANUAL, codes.ADJUSTED, codes.BONUS
             ),
-            source=self._credits.source, amount=self._credits.value,
-            purchase=self._credits.purchase,
+            source=self._awards.source, amount=self._awards.value,
+            purchase=self._awards.purchase,
         )  # fmt: skip
         for day in range(self._shops.days):
             if day:
@@ -264,10 +231,10 @@ class Program:
             customer=celebrants, at=self._birthdays.at[born][given], type=codes.BONUS,
             source=codes.BIRTHDAY, amount=gifts,
         )  # fmt: skip
-        known = slice(self._credited_by[day], self._credited_by[day + 1])
-        source, value = self._credits.source[known], self._credits.value[known]
+        known = slice(self._awarded_by[day], self._awarded_by[day + 1])
+        source, value = self._awards.source[known], self._awards.value[known]
         counts = source != codes.MANUAL
-        receivers = self._credits.customer[known]
+        receivers = self._awards.customer[known]
         earned = (
             np.concatenate(
                 [self._purchases.customer[bought], joiners, celebrants, receivers[counts]]
@@ -283,7 +250,7 @@ class Program:
         np.add.at(self._balance, *credited)
 
     def _redeem(self, first: Ints, day: int) -> tuple[Ints, Ints]:
-        """Lets buyers pay with points; returns whom points are given back to at once, and how many."""
+        """Lets buyers pay with points; returns who gets how many points back at once."""
         buyer, shop = self._purchases.customer[first], self._block.shop
         wants = self._rng.random(len(first)) < self._block.redeems[buyer]
         first, buyer = first[wants], buyer[wants]
@@ -388,9 +355,10 @@ def _jitter(block: Block, who: Ints) -> Ints:
     return block.customer_id[who] * 7919 % _MINUTE
 
 
-def _first(customer: Ints) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _first(customer: Ints) -> npt.NDArray[np.bool_]:
     """Which are their customer's first; equal customers are neighbours."""
-    return np.diff(customer, prepend=-1) != 0
+    first: npt.NDArray[np.bool_] = np.diff(customer, prepend=-1) != 0
+    return first
 
 
 def _unique(parts: Iterable[Ints], size: int) -> Ints:
