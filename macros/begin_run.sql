@@ -1,5 +1,5 @@
 {% macro begin_run() %}
-    {%- if not execute -%}{{ return('') }}{%- endif -%}
+    {%- if not execute or flags.WHICH == 'freshness' -%}{{ return('') }}{%- endif -%}
     {%- if not run_query(
         "select to_regclass('ops.sync_runs') is not null and to_regclass('ops.dbt_runs') is not null"
     ).columns[0].values()[0] -%}

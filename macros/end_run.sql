@@ -1,5 +1,5 @@
 {% macro end_run() %}
-    {%- if not execute -%}{{ return('') }}{%- endif -%}
+    {%- if not execute or flags.WHICH == 'freshness' -%}{{ return('') }}{%- endif -%}
     {%- set syncs = run_query(
         "select sync_id, (select max(sync_id) from ops.sync_runs) from ops.dbt_runs"
         ~ " where invocation_id = '" ~ invocation_id ~ "'"

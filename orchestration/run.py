@@ -10,6 +10,9 @@ from pathlib import Path
 
 from orchestration.settings import Settings
 
+PROGRESS_LOGGER = "loyalty.progress"
+"""The Python logger that hears the events of a run in this process; silent without a handler."""
+
 
 @dataclass(frozen=True)
 class RunOptions:

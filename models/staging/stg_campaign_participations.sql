@@ -1,13 +1,6 @@
 -- One row per campaign and customer who joined it, without those dated after as_of.
 with
 
-source as (
-
-    select * from {{ source('raw', 'campaign_participations') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -20,16 +13,10 @@ renamed as (
         amount_spent::numeric(14, 2) as amount_spent,
         is_active,
         {{ clean_timestamp('completed_at') }} as completed_at
-    from source
-
-),
-
-known as (
-
-    select *
-    from renamed
-    where joined_at <= {{ as_of() }} or joined_at is null
+    from {{ source('raw', 'campaign_participations') }}
+    where _deleted_at is null
 
 )
 
-select * from known
+select * from renamed
+where joined_at <= {{ as_of() }} or joined_at is null

@@ -1,13 +1,6 @@
 -- One row per campaign of a shop.
 with
 
-source as (
-
-    select * from {{ source('raw', 'campaigns') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -33,7 +26,8 @@ renamed as (
         {{ clean_timestamp('created_at') }} as created_at,
         {{ clean_timestamp('updated_at') }} as updated_at,
         created_by
-    from source
+    from {{ source('raw', 'campaigns') }}
+    where _deleted_at is null
 
 )
 

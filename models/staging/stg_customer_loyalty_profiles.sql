@@ -1,13 +1,6 @@
 -- One row per enrolled customer, without those dated after as_of.
 with
 
-source as (
-
-    select * from {{ source('raw', 'customer_loyalty_profiles') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -36,16 +29,10 @@ renamed as (
         is_vip,
         {{ clean_timestamp('created_at') }} as created_at,
         {{ clean_timestamp('updated_at') }} as updated_at
-    from source
-
-),
-
-known as (
-
-    select *
-    from renamed
-    where created_at <= {{ as_of() }} or created_at is null
+    from {{ source('raw', 'customer_loyalty_profiles') }}
+    where _deleted_at is null
 
 )
 
-select * from known
+select * from renamed
+where created_at <= {{ as_of() }} or created_at is null

@@ -1,13 +1,6 @@
 -- One row per segment and customer in the application's own memberships.
 with
 
-source as (
-
-    select * from {{ source('raw', 'customer_segment_memberships') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -19,7 +12,8 @@ renamed as (
         is_active,
         qualification_reason,
         qualification_data
-    from source
+    from {{ source('raw', 'customer_segment_memberships') }}
+    where _deleted_at is null
 
 )
 

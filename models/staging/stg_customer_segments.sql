@@ -1,13 +1,6 @@
 -- One row per segment of a shop.
 with
 
-source as (
-
-    select * from {{ source('raw', 'customer_segments') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -25,7 +18,8 @@ renamed as (
         {{ clean_timestamp('created_at') }} as created_at,
         {{ clean_timestamp('updated_at') }} as updated_at,
         {{ clean_timestamp('last_computed_at') }} as last_computed_at
-    from source
+    from {{ source('raw', 'customer_segments') }}
+    where _deleted_at is null
 
 )
 

@@ -1,13 +1,6 @@
 -- One row per entry of a customer's tier history, without those dated after as_of.
 with
 
-source as (
-
-    select * from {{ source('raw', 'customer_tier_history') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -21,28 +14,13 @@ renamed as (
         spend_at_achievement::numeric(14, 2) as spend_at_achievement,
         orders_at_achievement,
         is_current,
-        {{ clean_timestamp('ended_at') }} as ended_at
-    from source
-
-),
-
-known as (
-
-    select
-        tier_history_id,
-        customer_id,
-        tier_id,
-        achieved_at,
-        expires_at,
-        reason,
-        points_at_achievement,
-        spend_at_achievement,
-        orders_at_achievement,
-        is_current,
-        case when ended_at <= {{ as_of() }} then ended_at end as ended_at
-    from renamed
-    where achieved_at <= {{ as_of() }} or achieved_at is null
+        case
+            when {{ clean_timestamp('ended_at') }} <= {{ as_of() }} then ended_at
+        end as ended_at
+    from {{ source('raw', 'customer_tier_history') }}
+    where _deleted_at is null
 
 )
 
-select * from known
+select * from renamed
+where achieved_at <= {{ as_of() }} or achieved_at is null

@@ -1,13 +1,6 @@
 -- One row per shop, period type and period in the application's own figures.
 with
 
-source as (
-
-    select * from {{ source('raw', 'loyalty_analytics') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -30,7 +23,8 @@ renamed as (
         tier_upgrades,
         tier_downgrades,
         {{ clean_timestamp('computed_at') }} as computed_at
-    from source
+    from {{ source('raw', 'loyalty_analytics') }}
+    where _deleted_at is null
 
 )
 

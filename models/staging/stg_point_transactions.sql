@@ -1,13 +1,6 @@
 -- One row per change of a customer's points, without those dated after as_of.
 with
 
-source as (
-
-    select * from {{ source('raw', 'point_transactions') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -26,16 +19,10 @@ renamed as (
         {{ clean_timestamp('expired_at') }} as expired_at,
         {{ clean_timestamp('created_at') }} as created_at,
         created_by
-    from source
-
-),
-
-known as (
-
-    select *
-    from renamed
-    where created_at <= {{ as_of() }} or created_at is null
+    from {{ source('raw', 'point_transactions') }}
+    where _deleted_at is null
 
 )
 
-select * from known
+select * from renamed
+where created_at <= {{ as_of() }} or created_at is null

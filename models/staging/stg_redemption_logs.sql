@@ -1,13 +1,6 @@
 -- One row per redemption, without those dated after as_of.
 with
 
-source as (
-
-    select * from {{ source('raw', 'redemption_logs') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -26,16 +19,10 @@ renamed as (
         retry_count,
         {{ clean_timestamp('redeemed_at') }} as redeemed_at,
         {{ clean_timestamp('processed_at') }} as processed_at
-    from source
-
-),
-
-known as (
-
-    select *
-    from renamed
-    where redeemed_at <= {{ as_of() }} or redeemed_at is null
+    from {{ source('raw', 'redemption_logs') }}
+    where _deleted_at is null
 
 )
 
-select * from known
+select * from renamed
+where redeemed_at <= {{ as_of() }} or redeemed_at is null

@@ -1,13 +1,6 @@
 -- One row per click on a referral link, without those dated after as_of.
 with
 
-source as (
-
-    select * from {{ source('raw', 'referral_clicks') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -25,16 +18,10 @@ renamed as (
         conversion_amount::numeric(14, 2) as conversion_amount,
         {{ clean_timestamp('clicked_at') }} as clicked_at,
         {{ clean_timestamp('converted_at') }} as converted_at
-    from source
-
-),
-
-known as (
-
-    select *
-    from renamed
-    where clicked_at <= {{ as_of() }} or clicked_at is null
+    from {{ source('raw', 'referral_clicks') }}
+    where _deleted_at is null
 
 )
 
-select * from known
+select * from renamed
+where clicked_at <= {{ as_of() }} or clicked_at is null

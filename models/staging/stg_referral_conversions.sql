@@ -1,13 +1,6 @@
 -- One row per order that came by a referral link, without those dated after as_of.
 with
 
-source as (
-
-    select * from {{ source('raw', 'referral_conversions') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -23,16 +16,10 @@ renamed as (
         status,
         {{ clean_timestamp('converted_at') }} as converted_at,
         {{ clean_timestamp('processed_at') }} as processed_at
-    from source
-
-),
-
-known as (
-
-    select *
-    from renamed
-    where converted_at <= {{ as_of() }} or converted_at is null
+    from {{ source('raw', 'referral_conversions') }}
+    where _deleted_at is null
 
 )
 
-select * from known
+select * from renamed
+where converted_at <= {{ as_of() }} or converted_at is null

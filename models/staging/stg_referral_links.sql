@@ -1,13 +1,6 @@
 -- One row per referral link of a customer.
 with
 
-source as (
-
-    select * from {{ source('raw', 'referral_links') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -30,7 +23,8 @@ renamed as (
         {{ clean_timestamp('created_at') }} as created_at,
         {{ clean_timestamp('updated_at') }} as updated_at,
         {{ clean_timestamp('last_used_at') }} as last_used_at
-    from source
+    from {{ source('raw', 'referral_links') }}
+    where _deleted_at is null
 
 )
 

@@ -1,13 +1,6 @@
 -- One row per reward of a shop.
 with
 
-source as (
-
-    select * from {{ source('raw', 'reward_definitions') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -31,7 +24,8 @@ renamed as (
         sort_order,
         {{ clean_timestamp('created_at') }} as created_at,
         {{ clean_timestamp('updated_at') }} as updated_at
-    from source
+    from {{ source('raw', 'reward_definitions') }}
+    where _deleted_at is null
 
 )
 

@@ -1,13 +1,6 @@
 -- One row per shop.
 with
 
-source as (
-
-    select * from {{ source('raw', 'shops') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -26,7 +19,8 @@ renamed as (
         sms_notifications_enabled,
         {{ clean_timestamp('created_at') }} as created_at,
         {{ clean_timestamp('updated_at') }} as updated_at
-    from source
+    from {{ source('raw', 'shops') }}
+    where _deleted_at is null
 
 )
 

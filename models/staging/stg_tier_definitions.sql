@@ -1,13 +1,6 @@
 -- One row per tier of a shop.
 with
 
-source as (
-
-    select * from {{ source('raw', 'tier_definitions') }}
-    where _deleted_at is null
-
-),
-
 renamed as (
 
     select
@@ -34,7 +27,8 @@ renamed as (
         is_default,
         {{ clean_timestamp('created_at') }} as created_at,
         {{ clean_timestamp('updated_at') }} as updated_at
-    from source
+    from {{ source('raw', 'tier_definitions') }}
+    where _deleted_at is null
 
 )
 

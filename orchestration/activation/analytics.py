@@ -63,13 +63,13 @@ def _fits() -> Composed:
 
 
 def wanted_periods(as_of: datetime) -> Composed:
-    """The marts' rows, their `date` turned into the period's first local midnight."""
+    """The marts' rows; the application's `date` is the instant of the period's first midnight."""
     return SQL("""
         select
             analytics.shop_id,
             analytics.period_type,
             analytics.date::date,
-            analytics.date::timestamp at time zone shops.timezone,
+            analytics.period_starts_at,
             (
                 analytics.date::timestamp
                 + case analytics.period_type
@@ -101,18 +101,6 @@ def wanted_periods(as_of: datetime) -> Composed:
 
 # Rows that we wrote and that the marts no longer put at that instant.
 STALE = SQL("""
-    with wanted as materialized (
-        select
-            analytics.shop_id,
-            analytics.period_type,
-            analytics.date::timestamp at time zone shops.timezone as date
-        from marts.loyalty_analytics as analytics
-        inner join marts.dim_shops as shops
-            on analytics.shop_id = shops.shop_id
-        inner join pg_temp.activation_shops as scope
-            on analytics.shop_id = scope.shop_id
-    )
-
     select ours.shop_id, ours.period_type, ours.date, ours.period_on
     from ops.activated_analytics as ours
     inner join pg_temp.activation_shops as scope
@@ -120,11 +108,11 @@ STALE = SQL("""
     where
         not exists (
             select
-            from wanted
+            from marts.loyalty_analytics as analytics
             where
-                wanted.shop_id = ours.shop_id
-                and wanted.period_type = ours.period_type
-                and wanted.date = ours.date
+                analytics.shop_id = ours.shop_id
+                and analytics.period_type = ours.period_type
+                and analytics.period_starts_at = ours.date
         )
 """)
 
@@ -134,11 +122,9 @@ REMEMBER = SQL("""
     select
         analytics.shop_id,
         analytics.period_type,
-        analytics.date::timestamp at time zone shops.timezone,
+        analytics.period_starts_at,
         analytics.date::date
     from marts.loyalty_analytics as analytics
-    inner join marts.dim_shops as shops
-        on analytics.shop_id = shops.shop_id
     inner join pg_temp.activation_shops as scope
         on analytics.shop_id = scope.shop_id
     where
@@ -148,7 +134,7 @@ REMEMBER = SQL("""
             where
                 ours.shop_id = analytics.shop_id
                 and ours.period_type = analytics.period_type
-                and ours.date = analytics.date::timestamp at time zone shops.timezone
+                and ours.date = analytics.period_starts_at
         )
     on conflict do nothing
 """)

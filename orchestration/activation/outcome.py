@@ -70,10 +70,12 @@ def result_of(
         segments=[_segment(entry, verdict, outcome) for entry in plan.segments],
         analytics=_analytics(plan, verdict, outcome.periods),
         campaigns=_campaigns(plan, verdict, outcome),
-        left_alone=Counter(
-            segment.rule_status
-            for segment in plan.scope.segments
-            if segment.segment_id not in valid
+        left_alone=dict(
+            Counter(
+                segment.rule_status
+                for segment in plan.scope.segments
+                if segment.segment_id not in valid
+            )
         ),
     )
 

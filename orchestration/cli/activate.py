@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -13,8 +14,9 @@ from orchestration.activation import ActivationResult, SegmentResult
 from orchestration.activation import activate as write_back
 from orchestration.cli._frame import Json, databases, out, print_json
 
+SEGMENTS_SHOWN = 50
 NOTES_SHOWN = 20
-"""How many periods are listed; `--json` lists all."""
+"""How many segments and periods are listed, the gravest first; `--json` lists all."""
 
 
 def activate(
@@ -61,8 +63,19 @@ def activate(
 def _show(result: ActivationResult) -> None:
     verb = "would write" if result.dry_run else "wrote"
     noted = [s for s in result.segments if _is_news(s)]
-    if noted:
-        out.print(_segment_table(noted))
+    if len(noted) > SEGMENTS_SHOWN:
+        noted.sort(key=_gravity, reverse=True)
+    listed = noted[:SEGMENTS_SHOWN]
+    if listed:
+        out.print(_segment_table(listed))
+    for entry in listed:
+        if entry.reason:
+            out.print(
+                f"Segment {entry.name!r} of {entry.shop_domain}: {_what(entry)}, {entry.reason}.",
+                markup=False,
+            )
+    if len(noted) > len(listed):
+        out.print(f"… and {len(noted) - len(listed):,} more segments (--json lists all).")
     quiet = len(result.segments) - len(noted)
     if quiet:
         out.print(f"{quiet:,} segments needed nothing.")
@@ -98,24 +111,35 @@ def _show(result: ActivationResult) -> None:
 
 
 def _segment_table(segments: list[SegmentResult]) -> Table:
-    table = Table("Segment", "Shop")
-    counts = ("added", "removed", "refreshed", "unchanged", "held", "skipped", "failed")
-    for name in counts:
-        table.add_column(name.capitalize(), justify="right")
-    table.add_column("Why")
+    """Counts by segment; the less usual columns only where they say something."""
+    always = ("added", "removed", "unchanged")
+    seldom = ("refreshed", "held", "skipped", "failed")
+    shown = [*always, *(name for name in seldom if any(getattr(s, name) for s in segments))]
+    table = Table(box=box.SIMPLE)
+    table.add_column("Segment", overflow="fold")
+    table.add_column("Shop", overflow="fold")
+    for name in shown:
+        table.add_column(name.capitalize(), justify="right", no_wrap=True)
     for segment in segments:
-        table.add_row(
-            escape(segment.name),
-            escape(segment.shop_domain),
-            *(f"{getattr(segment, name):,}" for name in counts),
-            escape(segment.reason or ""),
-        )
+        counts = (f"{getattr(segment, name):,}" for name in shown)
+        table.add_row(escape(segment.name), escape(segment.shop_domain), *counts)
     return table
 
 
 def _is_news(segment: SegmentResult) -> bool:
     changed = segment.added or segment.removed or segment.refreshed or segment.counters_written
     return bool(changed or segment.held or segment.reason)
+
+
+def _gravity(segment: SegmentResult) -> tuple[int, int, int]:
+    changed = segment.added + segment.removed + segment.refreshed
+    return segment.held, segment.failed + segment.counters_failed, changed
+
+
+def _what(segment: SegmentResult) -> str:
+    if segment.held:
+        return "held"
+    return "failed in part" if segment.failed or segment.counters_failed else "skipped in part"
 
 
 def _show_advice(result: ActivationResult) -> None:

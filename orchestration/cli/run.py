@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, replace
 from typing import Annotated
 
@@ -17,7 +18,6 @@ from orchestration import run as runner
 from orchestration.cli import _summary
 from orchestration.cli._frame import Json, err, out, print_json, settings
 from orchestration.databases import open_databases
-from orchestration.defs.progress import LOGGER_NAME
 
 STEPS = {
     "sync": "Mirroring the application's tables",
@@ -72,7 +72,8 @@ def execute(options: runner.RunOptions, *, json: bool) -> None:
             "and nothing is written back."
         )
         options = replace(options, activate=False)
-    with _progress(quiet=json):
+    # dbt's own output, which dagster-dbt passes on, is in the run's log and in dbt.log.
+    with _progress(quiet=json), redirect_stdout(io.StringIO()):
         result = runner.run(effective, options)
     if json:
         print_json({**asdict(result), "summary": _summary.collect(opened.warehouse)})
@@ -101,7 +102,7 @@ def _print(result: runner.RunResult) -> None:
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[None]:
     """Shows the running step: a live line in a terminal, one line per step otherwise."""
-    logger = logging.getLogger(LOGGER_NAME)
+    logger = logging.getLogger(runner.PROGRESS_LOGGER)
     if quiet:
         yield
         return

@@ -138,7 +138,6 @@ def dbt_models(
                 dbt.cli(arguments, context=context, target_path=dbt_target_dir(Settings()))
                 .stream()
                 .fetch_row_counts()
-                .fetch_column_metadata()
             )
     except LoyaltyError as error:
         raise failure(error) from error

@@ -6,11 +6,11 @@ import logging
 
 import dagster as dg
 
-LOGGER_NAME = "loyalty.progress"
+from orchestration.run import PROGRESS_LOGGER
 
 
 def _forward(_: dg.InitLoggerContext) -> logging.Logger:
-    logger = logging.getLogger(LOGGER_NAME)
+    logger = logging.getLogger(PROGRESS_LOGGER)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     return logger

@@ -6,7 +6,6 @@ balance that it begins with, so that the order within a day can never make a bal
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +13,12 @@ import numpy.typing as npt
 
 from orchestration.sample import codes
 from orchestration.sample.block import Block, Events, Purchases
-from orchestration.sample.cells import NONE
 from orchestration.sample.rows import Rows, Table
 from orchestration.sample.seasons import DAY, Floats, Ints
-from orchestration.sample.shops import LEVELS, Matrices
+from orchestration.sample.shops import Matrices
+from orchestration.sample.tiers import Tiers, jitter, touched_by
 
 _MINUTE = 60_000
-_NEVER = int(np.iinfo(np.int64).max)
 UNPOSTED_DAYS = 60
 """For how long the expiry job has skipped the customers whom it skips."""
 
@@ -65,45 +63,31 @@ class Program:
         size, bought = len(block), len(purchases.customer)
         self._block, self._shops, self._rng, self._purchases = block, shops, rng, purchases
         self._awards, self._birthdays, self._debits = awards, birthdays, debits
-        self._grants = grants
         days = np.arange(shops.days + 1)
         self._bought_by = np.searchsorted(purchases.at // DAY, days)
         self._awarded_by = np.searchsorted(awards.at // DAY, days)
         self._born_by = np.searchsorted(birthdays.at // DAY, days)
         self._debited_by = np.searchsorted(debits.at // DAY, days)
-        self._granted_by = np.searchsorted(grants[1], days)
         self._balance = np.zeros(size, dtype=np.int64)
         self._due = np.zeros(size, dtype=np.int64)
         self._debited = np.zeros(size, dtype=np.int64)
-        self._level = shops.base_level[block.shop]
-        self._ends = np.full(size, _NEVER)
-        self._windowed = [np.zeros(size, dtype=np.int64) for _ in range(3)]
-        self._earned: list[tuple[Ints, Ints]] = []
+        self._tiers = Tiers(block, shops, purchases, grants)
         self._credited: list[tuple[Ints, Ints]] = []
         self._joined = np.full(size, -1)
         self._part = np.full(size, -1)
         self._points = np.zeros(bought, dtype=np.int64)
         self._used_campaign = np.full(bought, -1)
         self._participation_of = np.full(bought, -1)
-        self._windows = [int(w) for w in np.unique(shops.window[block.shop]) if w]
         self._expiries = [int(d) for d in np.unique(shops.expire_days[block.shop]) if d]
         self._entries = Rows(
             customer=0, at=0, type=0, source=codes.MANUAL, amount=0, purchase=-1, campaign=-1,
             redemption=-1, creator=codes.BY_SYSTEM,
         )  # fmt: skip
         self._redemptions = Rows(customer=0, at=0, reward=0, points=0, status=0, purchase=-1)
-        self._changes = Rows(
-            customer=0, at=0, level=0, reason=0, points=0, spend=0, orders=0, ends=NONE
-        )
         self._participations = Rows(customer=0, campaign=0, at=0)
 
     def run(self) -> Outcome:
         """Goes through all days."""
-        based = np.flatnonzero(self._level > 0)
-        self._changes.add(
-            customer=based, at=self._block.created[based], level=self._level[based],
-            reason=codes.QUALIFICATION,
-        )  # fmt: skip
         self._entries.add(
             customer=self._awards.customer, at=self._awards.at, type=np.where(
                 self._awards.source == codes.MANUAL, codes.ADJUSTED, codes.BONUS
@@ -113,7 +97,7 @@ class Program:
         )  # fmt: skip
         for day in range(self._shops.days):
             if day:
-                self._review_tiers(day)
+                self._tiers.review(day)
                 self._expire(day)
             self._trade(day)
         bought = self._purchases
@@ -124,71 +108,12 @@ class Program:
         return Outcome(
             entries=self._entries.table(),
             redemptions=self._redemptions.table(),
-            changes=self._changes.table(),
+            changes=self._tiers.changes.table(),
             participations=self._participations.table(),
             participation_of=self._participation_of,
             points=self._points,
-            level=self._level,
+            level=self._tiers.level,
         )
-
-    def _review_tiers(self, day: int) -> None:
-        """Moves the windows on by a day, then grants, raises, renews and lowers tiers."""
-        shop, yesterday = self._block.shop, day - 1
-        points, spend, orders = self._windowed
-        bought = slice(self._bought_by[yesterday], self._bought_by[day])
-        buyers = self._purchases.customer[bought]
-        np.add.at(points, *self._earned[yesterday])
-        np.add.at(spend, buyers, self._purchases.cents[bought])
-        np.add.at(orders, buyers, 1)
-        touched = [self._earned[yesterday][0], buyers, np.flatnonzero(self._ends <= day)]
-        for window in self._windows:
-            gone = yesterday - window
-            if gone < 0:
-                continue
-            earners, earned = self._earned[gone]
-            of_window = self._shops.window[shop[earners]] == window
-            np.subtract.at(points, earners[of_window], earned[of_window])
-            past = np.arange(self._bought_by[gone], self._bought_by[gone + 1])
-            past = past[self._shops.window[shop[self._purchases.customer[past]]] == window]
-            np.subtract.at(spend, self._purchases.customer[past], self._purchases.cents[past])
-            np.subtract.at(orders, self._purchases.customer[past], 1)
-        self._grant(day)
-        who = _unique(touched, len(shop))
-        if not len(who):
-            return
-        met = (
-            (points[who, None] >= self._shops.min_points[shop[who]])
-            & (spend[who, None] >= self._shops.min_spend[shop[who]])
-            & (orders[who, None] >= self._shops.min_orders[shop[who]])
-        )
-        eligible = np.where(met.any(axis=1), LEVELS - met[:, ::-1].argmax(axis=1), 0)
-        raised, ended = eligible > self._level[who], self._ends[who] <= day
-        moved = raised | ended
-        who, eligible = who[moved], eligible[moved]
-        lowered = eligible < self._level[who]
-        reason = np.where(lowered, codes.DOWNGRADE, codes.QUALIFICATION)
-        self._change(who, day, eligible, reason)
-
-    def _grant(self, day: int) -> None:
-        """Raises by one level whom the merchant chose."""
-        who = self._grants[0][self._granted_by[day] : self._granted_by[day + 1]]
-        higher = np.minimum(self._level[who] + 1, LEVELS)
-        possible = (self._shops.tier_id[self._block.shop[who], higher] > 0) & (
-            self._block.created[who] < (day - 1) * DAY
-        )
-        self._change(who[possible], day, higher[possible], codes.GRANTED)
-
-    def _change(self, who: Ints, day: int, level: Ints, reason: Ints | int) -> None:
-        kept = self._shops.maintenance[self._block.shop[who], level]
-        self._level[who] = level
-        self._ends[who] = np.where(kept > 0, day + kept, _NEVER)
-        at = day * DAY + 2 * _MINUTE + _jitter(self._block, who)
-        points, spend, orders = (measure[who] for measure in self._windowed)
-        granted = 1000 if np.isscalar(reason) else 0
-        self._changes.add(
-            customer=who, at=at - granted, level=level, reason=reason, points=points, spend=spend,
-            orders=orders, ends=np.where(kept > 0, at + kept * DAY, NONE),
-        )  # fmt: skip
 
     def _expire(self, day: int) -> None:
         """Posts what is left of the credits that have come of age, first in first out."""
@@ -203,7 +128,7 @@ class Program:
                 due &= ~self._block.unposted[who]
             np.add.at(self._due, who[due], amount[due])
             touched.append(who[due])
-        who = _unique(touched, len(self._balance))
+        who = touched_by(touched, len(self._balance))
         left = self._due[who] - self._debited[who]
         who, left = who[left > 0], left[left > 0]
         self._debit(who, left)
@@ -224,7 +149,7 @@ class Program:
         joiners, joined = self._earn(bought)
         born = slice(self._born_by[day], self._born_by[day + 1])
         celebrants = self._birthdays.customer[born]
-        gifts = self._shops.birthday[self._block.shop[celebrants], self._level[celebrants]]
+        gifts = self._shops.birthday[self._block.shop[celebrants], self._tiers.level[celebrants]]
         given = gifts > 0
         celebrants, gifts = celebrants[given], gifts[given]
         self._entries.add(
@@ -245,7 +170,7 @@ class Program:
             np.concatenate([earned[0], receivers[~counts], refunds[0]]),
             np.concatenate([earned[1], value[~counts], refunds[1]]),
         )
-        self._earned.append(earned)
+        self._tiers.earned.append(earned)
         self._credited.append(credited)
         np.add.at(self._balance, *credited)
 
@@ -256,7 +181,7 @@ class Program:
         first, buyer = first[wants], buyer[wants]
         cost = self._shops.reward_points[shop[buyer]]
         within_reach = (cost <= self._balance[buyer, None]) & (
-            self._shops.reward_level[shop[buyer]] <= np.maximum(self._level[buyer, None], 1)
+            self._shops.reward_level[shop[buyer]] <= np.maximum(self._tiers.level[buyer, None], 1)
         )
         liking = self._rng.random(cost.shape) * np.sqrt(np.where(within_reach, cost, 0))
         chosen, possible = liking.argmax(axis=1), within_reach.any(axis=1)
@@ -315,7 +240,7 @@ class Program:
     def _earn(self, bought: Ints) -> tuple[Ints, Ints]:
         """Gives the purchases' points; returns who got a bonus for joining a campaign, and what."""
         buyer = self._purchases.customer[bought]
-        shop, level = self._block.shop[buyer], self._level[buyer]
+        shop, level = self._block.shop[buyer], self._tiers.level[buyer]
         campaign = self._purchases.campaign[bought]
         running = campaign >= 0
         counts = running & self._block.engaged[buyer]
@@ -348,21 +273,10 @@ class Program:
 
 def expiry_time(block: Block, who: Ints, day: Ints | int) -> Ints:
     """When the nightly expiry job comes to these customers on that day."""
-    return day * DAY + 4 * _MINUTE + _jitter(block, who)
-
-
-def _jitter(block: Block, who: Ints) -> Ints:
-    return block.customer_id[who] * 7919 % _MINUTE
+    return day * DAY + 4 * _MINUTE + jitter(block, who)
 
 
 def _first(customer: Ints) -> npt.NDArray[np.bool_]:
     """Which are their customer's first; equal customers are neighbours."""
     first: npt.NDArray[np.bool_] = np.diff(customer, prepend=-1) != 0
     return first
-
-
-def _unique(parts: Iterable[Ints], size: int) -> Ints:
-    mask = np.zeros(size, dtype=bool)
-    for part in parts:
-        mask[part] = True
-    return np.flatnonzero(mask)

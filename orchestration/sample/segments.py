@@ -27,7 +27,7 @@ class Segment:
 def segments_of(shop: Shop, *, broken: bool) -> list[Segment]:
     """A shop's segments; with `broken`, one of them has a rule that names no field."""
     tiers = [tier for tier in shop.tiers if tier.is_active]
-    best = [tier.name for tier in tiers[-2:]]
+    best = [tier.name for tier in tiers[-(len(tiers) // 2) :]]
     spends_well = round(shop.program.order_value * 6, -1)
     reward = next(r for r in shop.rewards if r.kind == "discount_fixed")
     many = 8 * reward.points

@@ -61,7 +61,7 @@ def _check_condition(condition: FieldCondition, catalogue: Catalogue, path: Path
         longest = LONGEST_WINDOW[condition.unit]
         if condition.value > longest:
             raise RuleError(
-                value_path, f"the window is endless; {longest} {condition.unit} at most"
+                value_path, f"the window is endless; {longest} {condition.unit}s at most"
             )
 
 

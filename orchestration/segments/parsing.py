@@ -198,6 +198,8 @@ def _problem(detail: ErrorDetails) -> str:
     if kind in ("is_instance_of", "decimal_type") or kind.startswith("decimal"):
         hint = "; leave out the quotes" if isinstance(value, str) else ""
         return f"{_shown(value)} is not a number{hint}"
+    if kind in ("greater_than_equal", "less_than_equal"):
+        return f"{_shown(value)} is not from 0 to 100"
     if kind == "string_type":
         return f"{_shown(value)} is not text"
     if kind == "list_type":

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_point_lot_allocations'}}}) }}
 -- Customers whose allocations are not all that their debits could take from their credits, whose
 -- lots do not hold the rest, or whose lots say otherwise what was taken.
 with

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_point_ledger'}}}) }}
 -- Entries of a customer whose balance is not the one before it plus their own points.
 with
 

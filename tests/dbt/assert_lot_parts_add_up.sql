@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_point_lots'}}}) }}
 -- Lots whose parts do not add up to what was issued, or of which more was taken than they held.
 select *
 from {{ ref('fct_point_lots') }}

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_points_daily'}}}) }}
 -- Days that do not start where the day before ended, do not tie out, or, on a shop's last day, do
 -- not end at the balances of the ledger.
 with

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_tier_progressions'}}}) }}
 -- Spans that last beyond the start of the customer's next one.
 with
 

@@ -46,7 +46,7 @@ create table marts.customer_segment_memberships (
     qualification_reason text, qualification_data jsonb,
     primary key (segment_id, customer_id, added_at)
 );
-create table marts.loyalty_analytics (
+create table marts.analytics_rows (
     shop_id bigint not null, period_type text not null, date date not null,
     is_complete boolean not null, total_customers bigint, active_customers bigint,
     new_customers bigint, points_earned bigint, points_redeemed bigint, points_expired bigint,
@@ -55,6 +55,9 @@ create table marts.loyalty_analytics (
     referrals_count bigint, campaign_participations bigint, tier_distributions jsonb,
     tier_upgrades bigint, tier_downgrades bigint, primary key (shop_id, period_type, date)
 );
+create view marts.loyalty_analytics as
+select analytics_rows.*, date::timestamp at time zone timezone as period_starts_at
+from marts.analytics_rows inner join marts.dim_shops using (shop_id);
 create table staging.stg_campaigns (
     campaign_id bigint primary key, shop_id bigint, name text, rules json, status text,
     max_participants bigint
@@ -92,7 +95,7 @@ class World:
         """Takes out every row, and everything that was remembered."""
         self.application.execute("truncate shops restart identity cascade")
         self.marts.execute(
-            "truncate marts.dim_shops, marts.customer_segments, marts.loyalty_analytics,"
+            "truncate marts.dim_shops, marts.customer_segments, marts.analytics_rows,"
             " marts.customer_segment_memberships, staging.stg_campaigns, ops.activations,"
             " ops.activation_runs, ops.activation_state, ops.activated_segments,"
             " ops.activated_analytics restart identity"
@@ -201,7 +204,7 @@ class World:
         """A row of the marts' analytics."""
         common = {"period_type": "daily", "is_complete": True, **values}
         self.put(
-            "marts.loyalty_analytics", shop_id=shop_id, date=date, total_revenue=revenue, **common
+            "marts.analytics_rows", shop_id=shop_id, date=date, total_revenue=revenue, **common
         )
 
     def campaign(self, campaign_id: int, shop_id: int, rules: Any, **values: Any) -> None:

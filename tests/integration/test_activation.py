@@ -44,7 +44,7 @@ def test_a_second_run_writes_no_row_and_is_recorded(world: World) -> None:
     world.segment(10, 1, name="Gold", count=29, avg_lifetime_value=Decimal("12.345"))
     world.stays(10, 1, range(1, 30))
     world.put(
-        "marts.loyalty_analytics",
+        "marts.analytics_rows",
         shop_id=1,
         period_type="daily",
         date="2026-03-09",

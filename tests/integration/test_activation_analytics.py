@@ -69,8 +69,8 @@ def test_rows_follow_their_shop_into_another_time_zone(world: World) -> None:
     existing(world, datetime(2026, 1, 1, 5, tzinfo=UTC), 1)  # the application's own
     world.activate()
     world.marts.execute("update marts.dim_shops set timezone = 'America/New_York'")
-    world.marts.execute("delete from marts.loyalty_analytics where date = '2026-03-07'")
-    world.marts.execute("update marts.loyalty_analytics set total_revenue = 11")
+    world.marts.execute("delete from marts.analytics_rows where date = '2026-03-07'")
+    world.marts.execute("update marts.analytics_rows set total_revenue = 11")
 
     result = world.activate()
     assert (result.analytics.updated, result.analytics.removed, result.analytics.held) == (2, 0, 1)
@@ -145,7 +145,7 @@ def test_the_time_is_written_only_beside_another_value(world: World) -> None:
     world.activate()
     world.built(AS_OF + timedelta(days=1))
     world.marts.execute(
-        "update marts.loyalty_analytics set points_earned = 5 where date = '2026-03-09'"
+        "update marts.analytics_rows set points_earned = 5 where date = '2026-03-09'"
     )
     assert world.activate().analytics.updated == 1
     assert world.rows("select computed_at from loyalty_analytics order by date") == [

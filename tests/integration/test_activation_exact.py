@@ -159,7 +159,7 @@ def test_analytics_are_exact(world: World, seed: int) -> None:
     for step in range(3):
         world.built(AS_OF + timedelta(days=step))
         zones = {shop_id: rng.choice(ZONES) for shop_id in SHOPS}
-        world.marts.execute("delete from marts.loyalty_analytics")
+        world.marts.execute("delete from marts.analytics_rows")
         wanted: dict[tuple[int, str, date], Decimal | None] = {}
         for shop_id, zone in zones.items():
             world.marts.execute(

@@ -71,23 +71,14 @@ def test_start_status_and_stop(loyalty: Loyalty) -> None:
     assert "was not running" in again.stdout
 
 
-@pytest.mark.parametrize(
-    ("arguments", "database"), [((), "warehouse"), (("operational",), "operational")]
-)
-def test_url_logs_in(loyalty: Loyalty, arguments: tuple[str, ...], database: str) -> None:
-    url = loyalty("url", *arguments).stdout.strip()
-    with psycopg.connect(url) as connection:
-        assert connection.info.dbname == database
+def test_url_logs_in(loyalty: Loyalty) -> None:
+    with psycopg.connect(loyalty("url", "operational").stdout.strip()) as connection:
+        assert connection.info.dbname == "operational"
 
 
 @pytest.mark.parametrize(
     ("arguments", "database"),
-    [
-        ((), "warehouse"),
-        (("--",), "warehouse"),
-        (("operational",), "operational"),
-        (("operational", "--"), "operational"),
-    ],
+    [(("--",), "warehouse"), (("operational", "--"), "operational")],
 )
 def test_psql_passes_its_arguments_on(
     loyalty: Loyalty, arguments: tuple[str, ...], database: str

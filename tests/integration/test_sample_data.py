@@ -231,7 +231,9 @@ def test_the_tier_of_a_profile_is_the_open_one_of_its_history_but_where_it_was_l
         with history as (
             select
                 *,
-                lead(achieved_at) over (partition by customer_id order by achieved_at, id) as next_at
+                lead(achieved_at) over (
+                    partition by customer_id order by achieved_at, id
+                ) as next_at
             from customer_tier_history
         )
         select count(*) from history

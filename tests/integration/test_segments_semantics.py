@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from oracles import segments as oracle
 from psycopg import sql
 
 from orchestration.database import Database
@@ -22,7 +23,6 @@ from orchestration.segments.catalogue import OPERATORS, FieldType
 from orchestration.segments.criteria import LONGEST_WINDOW
 from orchestration.settings import PROJECT_DIR
 from orchestration.warehouse import prepare
-from tests.oracles import segments as oracle
 
 CATALOGUE = load_catalogue()
 MODELS = PROJECT_DIR / "models" / "intermediate" / "segments"

@@ -48,12 +48,12 @@ events as (
     select
         shop_id,
         customer_id,
-        created_at,
-        'enrolment',
-        false,
-        null,
-        null,
-        null
+        created_at as occurred_at,
+        'enrolment' as event,
+        false as is_activity,
+        null as points,
+        null as amount,
+        null as loyalty_amount
     from customers
 
     union all
@@ -61,15 +61,16 @@ events as (
     select
         customers.shop_id,
         customers.customer_id,
-        redemptions.redeemed_at,
+        redemptions.redeemed_at as occurred_at,
         case
             when redemptions.status in ('failed', 'cancelled') then 'redemption undone'
             else 'redemption'
-        end,
-        redemptions.status is null or redemptions.status not in ('failed', 'cancelled'),
-        null,
-        null,
-        null
+        end as event,
+        redemptions.status is null
+        or redemptions.status not in ('failed', 'cancelled') as is_activity,
+        null as points,
+        null as amount,
+        null as loyalty_amount
     from {{ ref('stg_redemption_logs') }} as redemptions
     inner join customers
         on redemptions.customer_id = customers.customer_id
@@ -79,12 +80,12 @@ events as (
     select
         customers.shop_id,
         customers.customer_id,
-        participations.joined_at,
-        'participation',
-        true,
-        null,
-        null,
-        null
+        participations.joined_at as occurred_at,
+        'participation' as event,
+        true as is_activity,
+        null as points,
+        null as amount,
+        null as loyalty_amount
     from {{ ref('stg_campaign_participations') }} as participations
     inner join customers
         on participations.customer_id = customers.customer_id
@@ -94,12 +95,15 @@ events as (
     select
         customers.shop_id,
         customers.customer_id,
-        conversions.converted_at,
-        case when conversions.status = 'completed' then 'referral' else 'referral open' end,
-        false,
-        null,
-        null,
-        null
+        conversions.converted_at as occurred_at,
+        case
+            when conversions.status = 'completed' then 'referral'
+            else 'referral not completed'
+        end as event,
+        false as is_activity,
+        null as points,
+        null as amount,
+        null as loyalty_amount
     from {{ ref('stg_referral_conversions') }} as conversions
     inner join customers
         on conversions.referred_customer_id = customers.customer_id
@@ -109,12 +113,12 @@ events as (
     select
         shop_id,
         customer_id,
-        valid_from,
-        'tier ' || direction,
-        false,
-        null,
-        null,
-        null
+        valid_from as occurred_at,
+        'tier ' || direction as event,
+        false as is_activity,
+        null as points,
+        null as amount,
+        null as loyalty_amount
     from {{ ref('fct_tier_progressions') }}
 
     union all
@@ -122,12 +126,12 @@ events as (
     select
         shop_id,
         customer_id,
-        ordered_at,
-        'order',
-        false,
-        null,
+        ordered_at as occurred_at,
+        'order' as event,
+        false as is_activity,
+        null as points,
         amount,
-        case when is_loyalty_order then amount end
+        case when is_loyalty_order then amount end as loyalty_amount
     from {{ ref('fct_orders') }}
 
 ),
@@ -179,12 +183,16 @@ select
     customer_id,
     occurred_on,
     is_active,
-    is_active
-    and {{ period_start('occurred_on', "'weekly'") }}
-    is distinct from {{ period_start('previous_on', "'weekly'") }} as is_first_in_week,
-    is_active
-    and {{ period_start('occurred_on', "'monthly'") }}
-    is distinct from {{ period_start('previous_on', "'monthly'") }} as is_first_in_month,
+    is_active and coalesce(
+        {{ period_start('previous_on', "'weekly'") }}
+        < {{ period_start('occurred_on', "'weekly'") }},
+        true
+    ) as is_first_in_week,
+    is_active and coalesce(
+        {{ period_start('previous_on', "'monthly'") }}
+        < {{ period_start('occurred_on', "'monthly'") }},
+        true
+    ) as is_first_in_month,
     new_customers,
     coalesce(points_earned, 0)::bigint as points_earned,
     coalesce(points_redeemed, 0)::bigint as points_redeemed,

@@ -68,8 +68,8 @@ event_days as (
 
 -- The calendar holds every day with an event: only the row without a day is the right side's alone.
 select
-    shop_id,
-    day_on,
+    coalesce(calendar.shop_id, event_days.shop_id) as shop_id,
+    coalesce(calendar.day_on, event_days.day_on) as day_on,
     coalesce(event_days.active_customers, 0)::bigint as active_customers,
     coalesce(event_days.newly_active_in_week, 0)::bigint as newly_active_in_week,
     coalesce(event_days.newly_active_in_month, 0)::bigint as newly_active_in_month,
@@ -88,4 +88,7 @@ select
     coalesce(event_days.tier_upgrades, 0)::bigint as tier_upgrades,
     coalesce(event_days.tier_downgrades, 0)::bigint as tier_downgrades
 from calendar
-full outer join event_days using (shop_id, day_on)
+full outer join event_days
+    on
+        calendar.shop_id = event_days.shop_id
+        and calendar.day_on = event_days.day_on

@@ -35,16 +35,12 @@ changes as (
     select
         spans.shop_id,
         spans.tier_id,
-        change.day_on,
+        case change.customers when 1 then spans.begins_on else spans.ends_on end as day_on,
         change.customers
     from spans
-    cross join lateral (
-        values
-        (spans.begins_on, 1),
-        (spans.ends_on, -1)
-    ) as change (day_on, customers)
+    cross join (values (1), (-1)) as change (customers)
     -- A span without a beginning began before every day; one without an end has not ended.
-    where change.customers = 1 or change.day_on is not null
+    where change.customers = 1 or spans.ends_on is not null
 
     union all
 
@@ -52,7 +48,7 @@ changes as (
         shop_days.shop_id,
         shop_tiers.tier_id,
         shop_days.day_on,
-        0
+        0 as customers
     from {{ ref('int_shop_days') }} as shop_days
     inner join shop_tiers
         on shop_days.shop_id = shop_tiers.shop_id

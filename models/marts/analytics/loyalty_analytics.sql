@@ -40,7 +40,13 @@ periods as (
         period.period_type,
         {{ period_start('shop_days.day_on', 'period.period_type') }} as date,
         max(shop_days.day_on) as last_on,
-        sum(period.newly_active) as active_customers,
+        sum(
+            case period.period_type
+                when 'daily' then shop_days.active_customers
+                when 'weekly' then shop_days.newly_active_in_week
+                when 'monthly' then shop_days.newly_active_in_month
+            end
+        ) as active_customers,
         sum(shop_days.new_customers) as new_customers,
         sum(shop_days.points_earned) as points_earned,
         sum(shop_days.points_redeemed) as points_redeemed,
@@ -56,12 +62,7 @@ periods as (
         sum(shop_days.tier_upgrades) as tier_upgrades,
         sum(shop_days.tier_downgrades) as tier_downgrades
     from shop_days
-    cross join lateral (
-        values
-        ('daily', shop_days.active_customers),
-        ('weekly', shop_days.newly_active_in_week),
-        ('monthly', shop_days.newly_active_in_month)
-    ) as period (period_type, newly_active)
+    cross join (values ('daily'), ('weekly'), ('monthly')) as period (period_type)
     group by shop_days.shop_id, period.period_type, date
 
 ),

@@ -30,7 +30,7 @@ sizes as (
         count(*) filter (where features.is_reachable_by_email) as reachable_by_email,
         count(*) filter (where features.is_reachable_by_sms) as reachable_by_sms
     from stays
-    inner join features on stays.customer_id = features.customer_id
+    left join features on stays.customer_id = features.customer_id
     where stays.removed_at is null
     group by stays.segment_id
 

@@ -1,21 +1,20 @@
--- The open periods count every profile, and their tier distributions every customer who holds a tier.
+{{ config(meta={'dagster': {'ref': {'name': 'loyalty_analytics'}}}) }}
+-- The open periods count every profile, and their tier distributions everybody who holds a tier.
 with
 
 periods as (
 
     select
-        loyalty_analytics.shop_id,
-        loyalty_analytics.period_type,
-        loyalty_analytics.total_customers,
-        coalesce(sum(distribution.customers::bigint), 0) as tier_holders
-    from {{ ref('loyalty_analytics') }} as loyalty_analytics
-    left join lateral jsonb_each_text(loyalty_analytics.tier_distributions)
-        as distribution (tier_id, customers) on true
-    where not loyalty_analytics.is_complete
-    group by
-        loyalty_analytics.shop_id,
-        loyalty_analytics.period_type,
-        loyalty_analytics.total_customers
+        analytics.shop_id,
+        analytics.period_type,
+        analytics.total_customers,
+        (
+            select coalesce(sum(distribution.customers::bigint), 0)
+            from jsonb_each_text(analytics.tier_distributions)
+                as distribution (tier_id, customers)
+        ) as tier_holders
+    from {{ ref('loyalty_analytics') }} as analytics
+    where not analytics.is_complete
 
 ),
 

@@ -1,5 +1,6 @@
--- Every period is there from the shop's first to the one that holds as_of: each follows the last, and
--- of each shop's three period types the last period is the only one that is not complete.
+{{ config(meta={'dagster': {'ref': {'name': 'loyalty_analytics'}}}) }}
+-- Every period is there, once, from the shop's first to the one that holds as_of: each follows the
+-- one before, and the last one is the only one that is not complete.
 with
 
 periods as (

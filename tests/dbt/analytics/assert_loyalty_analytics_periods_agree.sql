@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'loyalty_analytics'}}}) }}
 -- What adds up over days comes to the same in weeks and months.
 with
 

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'loyalty_analytics'}}}) }}
 -- A period opens with what the one before closed with; opening points and flows come to the closing
 -- points, entries of unknown types included; and the last closing is the ledger's balance.
 with

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'loyalty_analytics'}}}) }}
 -- Loyalty revenue is a part of total revenue, and total revenue is that of the dated orders.
 with
 

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'customer_segment_memberships'}}}) }}
 -- A rule can never see another shop.
 select
     memberships.segment_id,

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'customer_segment_memberships'}}}) }}
 -- Rules may read a birthday; what they saw of it is not kept.
 select
     segment_id,

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'customer_segments'}}}) }}
 -- customer_count counts the memberships that are active, segment by segment.
 with
 

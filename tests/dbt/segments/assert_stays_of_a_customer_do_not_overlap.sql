@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'segment_stays'}}}) }}
 -- A customer is in a segment once at a time: each stay ends before the next begins.
 with
 

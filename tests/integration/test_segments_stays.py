@@ -1,0 +1,193 @@
+"""How memberships come, go and stay over builds, through dbt as a user runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from warehouses import build, filled_warehouse, operational
+
+from orchestration import sync
+from orchestration.build import dbt_build_arguments, run_dbt
+from orchestration.database import Database
+from orchestration.segments import compile_rules, list_segments
+
+SELECT = "+segment_stays +customer_segments +customer_segment_memberships +dim_segments"
+RICH = '{"field": "points_balance", "op": "gte", "value": 500}'
+YOUNG = '{"field": "birthday", "op": "after", "value": "1990-01-01"}'
+BROKEN = '{"field": "points", "op": "gte", "value": 500}'
+
+BEFORE = datetime(2024, 6, 1, tzinfo=UTC)
+FIRST = datetime(2025, 1, 1, tzinfo=UTC)
+SECOND = datetime(2025, 2, 1, tzinfo=UTC)
+THIRD = datetime(2025, 3, 1, tzinfo=UTC)
+
+BIRTHDAY = datetime(2000, 5, 17, tzinfo=UTC)
+TABLES: dict[str, list[dict[str, Any]]] = {
+    "shops": [
+        {"id": 1, "shop_domain": "one.example"},
+        {"id": 2, "shop_domain": "two.example"},
+    ],
+    "customer_loyalty_profiles": [
+        {
+            "id": id_,
+            "shop_id": shop,
+            "shopify_customer_id": str(id_),
+            "points_balance": points,
+            "lifetime_spent": 10 * id_,
+            "birthday": BIRTHDAY,
+            "email": "someone@mail.example",
+            "email_opt_in": True,
+        }
+        for id_, shop, points in ((1, 1, 600), (2, 1, 100), (3, 1, 700), (4, 1, 50), (5, 2, 999))
+    ],
+    "customer_segments": [
+        {"id": 1, "shop_id": 1, "name": "Rich", "criteria": RICH},
+        {"id": 2, "shop_id": 1, "name": "Broken", "criteria": BROKEN},
+        {"id": 3, "shop_id": 1, "name": "By hand", "criteria": "{}", "auto_update": False},
+        {"id": 4, "shop_id": 1, "name": "Young", "criteria": YOUNG},
+        {"id": 5, "shop_id": 1, "name": "Resting", "criteria": RICH, "is_active": False},
+    ],
+    "customer_segment_memberships": [
+        {"id": id_, "segment_id": segment, "customer_id": customer, "added_at": BEFORE}
+        for id_, segment, customer in (
+            *((1, 1, 3), (2, 1, 4), (3, 2, 2), (4, 3, 4), (5, 5, 2)),
+            (6, 3, 5),  # of another shop
+        )
+    ],
+}
+
+STAYS = "select segment_id, customer_id, added_at, removed_at from {}.segment_stays"
+
+
+@dataclass
+class Story:
+    """A warehouse that is built again after each change of the application."""
+
+    source: Database
+    warehouse: Database
+    folder: Path
+    stays: list[set[tuple[Any, ...]]] = field(default_factory=list)
+    versions: list[list[tuple[Any, ...]]] = field(default_factory=list)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self.warehouse.connect() as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def build(self, as_of: datetime, *changes: str) -> None:
+        with self.source.connect(autocommit=True) as connection:
+            for change in changes:
+                connection.execute(change.encode())
+        sync.sync(self.source, "public", self.warehouse)
+        compile_rules(self.warehouse)
+        build(self.warehouse, as_of.isoformat(), self.folder, SELECT)
+        self.stays.append(set(self.rows(STAYS.format("ops"))))
+        self.versions.append(
+            self.rows("select xmin::text, ctid::text from ops.segment_stays")
+            + self.rows("select xmin::text, ctid::text from marts.customer_segments")
+            + self.rows("select xmin::text, ctid::text from marts.dim_segments")
+        )
+
+
+@pytest.fixture(scope="module")
+def story(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    source_url, warehouse_url = (server.url(server.create_database()) for _ in range(2))
+    warehouse = filled_warehouse(source_url, warehouse_url, TABLES)
+    story = Story(operational(source_url), warehouse, tmp_path_factory.mktemp("dbt"))
+    story.build(FIRST)
+    story.build(FIRST)
+    story.build(
+        SECOND,
+        "update customer_loyalty_profiles set points_balance = 100 where id = 1",
+        "update customer_loyalty_profiles set points_balance = 900 where id = 2",
+        "delete from customer_loyalty_profiles where id = 4",
+        f"update customer_segments set criteria = '{BROKEN}' where id = 4",
+    )
+    story.build(THIRD, "update customer_loyalty_profiles set points_balance = 800 where id = 1")
+    return story
+
+
+def test_members_enter_at_as_of_or_when_the_application_added_them(story: Story) -> None:
+    assert {(1, 1, FIRST, None), (1, 3, BEFORE, None)} <= story.stays[0]
+
+
+def test_a_member_of_the_application_whom_the_rule_does_not_select_leaves(story: Story) -> None:
+    assert (1, 4, BEFORE, FIRST) in story.stays[0]
+
+
+def test_invalid_and_inactive_segments_keep_the_members_of_the_application(story: Story) -> None:
+    assert {(2, 2, BEFORE, None), (5, 2, BEFORE, None)} <= story.stays[0]
+
+
+def test_a_manual_segment_holds_the_applications_own_members_of_its_shop(story: Story) -> None:
+    assert {stay for stay in story.stays[0] if stay[0] == 3} == {(3, 4, BEFORE, None)}
+
+
+def test_a_build_that_changes_nothing_writes_nothing(story: Story) -> None:
+    assert story.versions[1] == story.versions[0]
+
+
+def test_whom_the_rule_no_longer_selects_leaves_at_as_of(story: Story) -> None:
+    assert (1, 1, FIRST, SECOND) in story.stays[2]
+
+
+def test_whoever_comes_back_opens_a_new_stay(story: Story) -> None:
+    assert {stay for stay in story.stays[3] if stay[:2] == (1, 1)} == {
+        (1, 1, FIRST, SECOND),
+        (1, 1, THIRD, None),
+    }
+
+
+def test_a_customer_whom_the_source_deleted_leaves_every_segment(story: Story) -> None:
+    assert {stay for stay in story.stays[2] if stay[1] == 4} == {
+        (1, 4, BEFORE, FIRST),
+        (3, 4, BEFORE, SECOND),
+        (4, 4, FIRST, SECOND),
+    }
+
+
+def test_a_rule_that_breaks_keeps_its_members(story: Story) -> None:
+    kept = {(4, customer, FIRST, None) for customer in (1, 2, 3)}
+    assert kept == {stay for stay in story.stays[3] if stay[0] == 4 and stay[3] is None}
+
+
+def test_reasons_are_in_words_and_data_hold_no_birthday(story: Story) -> None:
+    rows = story.rows(
+        "select segment_id, qualification_reason, qualification_data from ops.segment_stays "
+        "where customer_id = 1 and added_at = '2025-01-01' order by segment_id"
+    )
+    assert rows == [
+        (1, "Points balance at least 500", {"points_balance": 600}),
+        (4, "Birthday after 1990-01-01", {}),
+    ]
+
+
+def test_sizes_and_statuses_are_listed(story: Story) -> None:
+    listed = {s.name: (s.rule_status, s.customer_count) for s in list_segments(story.warehouse)}
+    assert listed == {
+        "Rich": ("valid", 3),
+        "Broken": ("invalid", 1),
+        "By hand": ("manual", 0),
+        "Young": ("invalid", 3),
+        "Resting": ("inactive", 1),
+    }
+
+
+def test_figures_of_the_members_are_right(story: Story) -> None:
+    (figures,) = story.rows(
+        "select avg_lifetime_value::text, avg_points_balance::text, points_liability::text, "
+        "reachable_by_email, reachable_by_sms, last_computed_at "
+        "from marts.customer_segments where segment_id = 1"
+    )
+    assert figures == ("20.00", "800.00", "24.00", 3, 0, THIRD)
+
+
+def test_the_past_is_built_beside_and_shows_the_stays_of_then(story: Story) -> None:
+    as_of = datetime(2025, 1, 15, tzinfo=UTC)
+    arguments = dbt_build_arguments(as_of=as_of.isoformat(), past=True, select=SELECT)
+    result = run_dbt(story.warehouse, arguments, target_dir=story.folder, quiet=True)
+    assert not result.failures
+    assert set(story.rows(STAYS.format("ops_asof"))) == story.stays[0]
