@@ -11,6 +11,7 @@ import dagster as dg
 from dagster_dbt import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
+    DbtCliInvocation,
     DbtCliResource,
     DbtProject,
     dbt_assets,
@@ -25,6 +26,7 @@ from orchestration.build import (
     is_past,
     parse_as_of,
 )
+from orchestration.defs.dbt_metadata import ColumnMetadata, with_row_counts
 from orchestration.defs.resources import DatabasesResource, failure
 from orchestration.defs.run_config import BuildConfig
 from orchestration.errors import LoyaltyError
@@ -128,19 +130,32 @@ def dbt_models(
     try:
         warehouse = databases.open().warehouse
         as_of = parse_as_of(config.as_of)
-        # dagster-dbt reads the profile in this process, too (row counts, column lineage).
+        # dagster-dbt reads the profile in this process, too, for the columns and their lineage.
         os.environ.update(dbt_environment(warehouse))
-        with writer_lock(warehouse, waiting=context.log.info):
+        folder = dbt_target_dir(Settings())
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            writer_lock(warehouse, waiting=context.log.info),
+            warehouse.connect(autocommit=True) as connection,
+        ):
+            past = is_past(warehouse, as_of)
             arguments = dbt_build_arguments(
-                as_of=as_of, past=is_past(warehouse, as_of), full_refresh=config.full_refresh
+                as_of=as_of, past=past, full_refresh=config.full_refresh
             )
-            yield from (
-                dbt.cli(arguments, context=context, target_path=dbt_target_dir(Settings()))
-                .stream()
-                .fetch_row_counts()
-            )
+            invocation = dbt.cli(arguments, context=context, target_path=folder)
+            events = ColumnMetadata(folder, project.manifest_path).events(invocation)
+            yield from with_row_counts(events, connection, {} if past else _tables(invocation))
     except LoyaltyError as error:
         raise failure(error) from error
+
+
+def _tables(invocation: DbtCliInvocation) -> dict[str, tuple[str, str]]:
+    """Schema and name of every relation that is not a view, by its asset's output name."""
+    return {
+        translator.get_asset_key(node).to_python_identifier(): (node["schema"], node["alias"])
+        for node in invocation.manifest["nodes"].values()
+        if node["resource_type"] in ("model", "seed") and node["config"]["materialized"] != "view"
+    }
 
 
 def dbt_resource() -> DbtCliResource:

@@ -13,10 +13,11 @@ from psycopg.rows import TupleRow
 
 from orchestration.database import Database
 from orchestration.errors import LoyaltyError
+from orchestration.segments.binding import Parameters
 from orchestration.segments.catalogue import Catalogue, load_catalogue
 from orchestration.segments.errors import RuleError
 from orchestration.segments.parsing import MAXIMUM_BYTES, parse
-from orchestration.segments.predicate import CompiledRule, Parameters, compile_criteria
+from orchestration.segments.predicate import CompiledRule, compile_criteria
 from orchestration.segments.words import in_words
 from orchestration.warehouse import prepare
 

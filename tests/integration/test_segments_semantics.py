@@ -184,6 +184,7 @@ def rendered(model: str, as_of: datetime, plan: list[dict[str, Any]]) -> str:
         ref=lambda name: f"marts_in_test.{name}",
         source=lambda schema, table: f"{schema}.{table}",
         segment_plan=lambda parameters: plan,
+        segment_plan_warning=lambda: None,
     )
 
 
