@@ -1,8 +1,8 @@
 {% macro segment_known_stays() -%}
-    {#- None before the first build into a schema of one's own; ops.segment_stays exists from the start. -#}
+    {#- None before a developer's first build; in production the table exists from the start. -#}
     {%- if is_incremental() -%}
         {{ this }}
     {%- else -%}
-        (select * from {{ source('ops', 'segment_stays') }} where false)
+        (select * from ops.segment_stays where false)
     {%- endif -%}
 {%- endmacro %}

@@ -10,7 +10,6 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import (
     DagsterDbtTranslator,
-    DagsterDbtTranslatorSettings,
     DbtCliInvocation,
     DbtCliResource,
     DbtProject,
@@ -26,6 +25,7 @@ from orchestration.build import (
     is_past,
     parse_as_of,
 )
+from orchestration.database import Database
 from orchestration.defs.dbt_metadata import ColumnMetadata, with_row_counts
 from orchestration.defs.resources import DatabasesResource, failure
 from orchestration.defs.run_config import BuildConfig
@@ -81,8 +81,7 @@ class Translator(DagsterDbtTranslator):
         return self.get_asset_key(dbt_resource_props).path[0]
 
 
-# Sources are matched by key alone: segment_stays reads the table that it keeps, as a source.
-translator = Translator(DagsterDbtTranslatorSettings(enable_source_metadata=False))
+translator = Translator()
 
 
 @dg.multi_asset(
@@ -143,10 +142,23 @@ def dbt_models(
                 as_of=as_of, past=past, full_refresh=config.full_refresh
             )
             invocation = dbt.cli(arguments, context=context, target_path=folder)
+            invocation.manifest = _in_database(invocation.manifest, warehouse)
             events = ColumnMetadata(folder, project.manifest_path).events(invocation)
             yield from with_row_counts(events, connection, {} if past else _tables(invocation))
     except LoyaltyError as error:
         raise failure(error) from error
+
+
+def _in_database(manifest: Mapping[str, Any], warehouse: Database) -> dict[str, Any]:
+    """The manifest, which was parsed with no database at hand, with the warehouse's name in it."""
+    name = dbt_environment(warehouse)["LOYALTY_DBT_DBNAME"]
+    return {
+        **manifest,
+        **{
+            kind: {key: {**node, "database": name} for key, node in manifest[kind].items()}
+            for kind in ("nodes", "sources")
+        },
+    }
 
 
 def _tables(invocation: DbtCliInvocation) -> dict[str, tuple[str, str]]:

@@ -101,9 +101,21 @@ def plan_table(source: SourceTable, raw: RawTable | None, *, full: bool) -> Tabl
     Raises:
         LoyaltyError: The source's key or a column's type changed in a way that raw cannot follow.
     """
-    if raw is None:
-        return TablePlan(source, "first load", "raw does not have it yet", source.columns)
     where = f"{source.schema}.{source.name}"
+    if raw is None:
+        unread = tuple(
+            f"{where}.{column} is not mirrored: the login may not read it."
+            for column in source.unreadable
+        )
+        reason = "raw does not have it yet"
+        return TablePlan(source, "first load", reason, source.columns, warnings=unread)
+    if lost := {column.name for column in raw.columns} & set(source.unreadable):
+        # To leave them out would turn in raw to NULL what the source still has.
+        raise LoyaltyError(
+            f"The login may no longer read {where} (columns {', '.join(sorted(lost))}).",
+            remedy=f"Let its owner grant select on {where} again; "
+            "`loyalty operational grants` prints the statements.",
+        )
     if raw.key != source.key:
         raise LoyaltyError(
             f"The primary key of {where} is ({', '.join(source.key)}), "

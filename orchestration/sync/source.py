@@ -56,13 +56,18 @@ class Column:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A table of the source, without the columns that are never mirrored."""
+    """A table of the source, without the columns that are never mirrored.
+
+    Attributes:
+        unreadable: Columns that the login may not read; they are left out.
+    """
 
     schema: str
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     estimated_rows: int
+    unreadable: tuple[str, ...] = ()
 
 
 def is_secret(column: str) -> bool:
@@ -131,10 +136,11 @@ def _table(
             key[key_position] = column
         if is_secret(column):
             continue
-        if not is_readable:
+        if is_readable:
+            columns.append(Column(column, wide_type(oid, types)))
+        else:
             unreadable.append(column)
-        columns.append(Column(column, wide_type(oid, types)))
-    if unreadable:
+    if not columns or set(unreadable) & set(key.values()):
         raise LoyaltyError(
             f"The login may not read {where} (columns {', '.join(unreadable)}).",
             remedy=f"Let its owner grant select on {schema}.{name}; "
@@ -158,5 +164,10 @@ def _table(
             remedy="Rename the column in the source.",
         )
     return SourceTable(
-        schema, name, tuple(columns), tuple(key[at] for at in sorted(key)), estimated_rows
+        schema,
+        name,
+        tuple(columns),
+        tuple(key[at] for at in sorted(key)),
+        estimated_rows,
+        tuple(unreadable),
     )

@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'shop_timezones'}}}) }}
+-- depends_on: {{ ref('shop_timezones') }}
 -- Days whose first instant is not where the macros put it: ordinary ones, and days on which clocks
 -- change, at midnight (forward in São Paulo and Beirut, back in Havana) and at other times.
 with

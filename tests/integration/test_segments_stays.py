@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from warehouses import build, filled_warehouse, operational
+from warehouses import filled_warehouse, operational
 
 from orchestration import sync
 from orchestration.build import dbt_build_arguments, run_dbt
@@ -21,10 +21,6 @@ YOUNG = '{"field": "birthday", "op": "after", "value": "1990-01-01"}'
 BROKEN = '{"field": "points", "op": "gte", "value": 500}'
 
 BEFORE = datetime(2024, 6, 1, tzinfo=UTC)
-FIRST = datetime(2025, 1, 1, tzinfo=UTC)
-SECOND = datetime(2025, 2, 1, tzinfo=UTC)
-THIRD = datetime(2025, 3, 1, tzinfo=UTC)
-
 BIRTHDAY = datetime(2000, 5, 17, tzinfo=UTC)
 TABLES: dict[str, list[dict[str, Any]]] = {
     "shops": [
@@ -70,6 +66,7 @@ class Story:
     source: Database
     warehouse: Database
     folder: Path
+    as_of: list[datetime] = field(default_factory=list)
     stays: list[set[tuple[Any, ...]]] = field(default_factory=list)
     versions: list[list[tuple[Any, ...]]] = field(default_factory=list)
 
@@ -77,13 +74,17 @@ class Story:
         with self.warehouse.connect() as connection:
             return connection.execute(query.encode()).fetchall()
 
-    def build(self, as_of: datetime, *changes: str) -> None:
+    def dbt(self, arguments: list[str]) -> None:
+        result = run_dbt(self.warehouse, arguments, target_dir=self.folder, quiet=True)
+        assert not result.failures
+
+    def build(self, *changes: str) -> None:
         with self.source.connect(autocommit=True) as connection:
             for change in changes:
                 connection.execute(change.encode())
-        sync.sync(self.source, "public", self.warehouse)
+        self.as_of.append(sync.sync(self.source, "public", self.warehouse).snapshot_at)
         compile_rules(self.warehouse)
-        build(self.warehouse, as_of.isoformat(), self.folder, SELECT)
+        self.dbt(dbt_build_arguments(select=SELECT))
         self.stays.append(set(self.rows(STAYS.format("ops"))))
         self.versions.append(
             self.rows("select xmin::text, ctid::text from ops.segment_stays")
@@ -97,25 +98,24 @@ def story(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Story:
     source_url, warehouse_url = (server.url(server.create_database()) for _ in range(2))
     warehouse = filled_warehouse(source_url, warehouse_url, TABLES)
     story = Story(operational(source_url), warehouse, tmp_path_factory.mktemp("dbt"))
-    story.build(FIRST)
-    story.build(FIRST)
+    story.build()
+    story.build()
     story.build(
-        SECOND,
         "update customer_loyalty_profiles set points_balance = 100 where id = 1",
         "update customer_loyalty_profiles set points_balance = 900 where id = 2",
         "delete from customer_loyalty_profiles where id = 4",
         f"update customer_segments set criteria = '{BROKEN}' where id = 4",
     )
-    story.build(THIRD, "update customer_loyalty_profiles set points_balance = 800 where id = 1")
+    story.build("update customer_loyalty_profiles set points_balance = 800 where id = 1")
     return story
 
 
 def test_members_enter_at_as_of_or_when_the_application_added_them(story: Story) -> None:
-    assert {(1, 1, FIRST, None), (1, 3, BEFORE, None)} <= story.stays[0]
+    assert {(1, 1, story.as_of[0], None), (1, 3, BEFORE, None)} <= story.stays[0]
 
 
 def test_a_member_of_the_application_whom_the_rule_does_not_select_leaves(story: Story) -> None:
-    assert (1, 4, BEFORE, FIRST) in story.stays[0]
+    assert (1, 4, BEFORE, story.as_of[0]) in story.stays[0]
 
 
 def test_invalid_and_inactive_segments_keep_the_members_of_the_application(story: Story) -> None:
@@ -131,33 +131,34 @@ def test_a_build_that_changes_nothing_writes_nothing(story: Story) -> None:
 
 
 def test_whom_the_rule_no_longer_selects_leaves_at_as_of(story: Story) -> None:
-    assert (1, 1, FIRST, SECOND) in story.stays[2]
+    assert (1, 1, story.as_of[0], story.as_of[2]) in story.stays[2]
 
 
 def test_whoever_comes_back_opens_a_new_stay(story: Story) -> None:
     assert {stay for stay in story.stays[3] if stay[:2] == (1, 1)} == {
-        (1, 1, FIRST, SECOND),
-        (1, 1, THIRD, None),
+        (1, 1, story.as_of[0], story.as_of[2]),
+        (1, 1, story.as_of[3], None),
     }
 
 
 def test_a_customer_whom_the_source_deleted_leaves_every_segment(story: Story) -> None:
     assert {stay for stay in story.stays[2] if stay[1] == 4} == {
-        (1, 4, BEFORE, FIRST),
-        (3, 4, BEFORE, SECOND),
-        (4, 4, FIRST, SECOND),
+        (1, 4, BEFORE, story.as_of[0]),
+        (3, 4, BEFORE, story.as_of[2]),
+        (4, 4, story.as_of[0], story.as_of[2]),
     }
 
 
 def test_a_rule_that_breaks_keeps_its_members(story: Story) -> None:
-    kept = {(4, customer, FIRST, None) for customer in (1, 2, 3)}
+    kept = {(4, customer, story.as_of[0], None) for customer in (1, 2, 3)}
     assert kept == {stay for stay in story.stays[3] if stay[0] == 4 and stay[3] is None}
 
 
 def test_reasons_are_in_words_and_data_hold_no_birthday(story: Story) -> None:
     rows = story.rows(
         "select segment_id, qualification_reason, qualification_data from ops.segment_stays "
-        "where customer_id = 1 and added_at = '2025-01-01' order by segment_id"
+        "where customer_id = 1 and added_at = (select min(as_of) from ops.dbt_runs) "
+        "order by segment_id"
     )
     assert rows == [
         (1, "Points balance at least 500", {"points_balance": 600}),
@@ -182,12 +183,10 @@ def test_figures_of_the_members_are_right(story: Story) -> None:
         "reachable_by_email, reachable_by_sms, last_computed_at "
         "from marts.customer_segments where segment_id = 1"
     )
-    assert figures == ("20.00", "800.00", "24.00", 3, 0, THIRD)
+    assert figures == ("20.00", "800.00", "24.00", 3, 0, story.as_of[3])
 
 
 def test_the_past_is_built_beside_and_shows_the_stays_of_then(story: Story) -> None:
-    as_of = datetime(2025, 1, 15, tzinfo=UTC)
-    arguments = dbt_build_arguments(as_of=as_of.isoformat(), past=True, select=SELECT)
-    result = run_dbt(story.warehouse, arguments, target_dir=story.folder, quiet=True)
-    assert not result.failures
+    as_of = story.as_of[1].isoformat()
+    story.dbt(dbt_build_arguments(as_of=as_of, past=True, select=SELECT))
     assert set(story.rows(STAYS.format("ops_asof"))) == story.stays[0]

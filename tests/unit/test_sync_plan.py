@@ -127,3 +127,17 @@ def test_a_changed_primary_key_is_refused_by_name() -> None:
             raw(("id", "bigint"), ("n", "bigint")),
             full=False,
         )
+
+
+def test_columns_that_the_login_may_not_read_are_left_out_with_a_warning() -> None:
+    source = SourceTable("public", "t", (Column("id", "bigint"),), ("id",), 0, ("extra",))
+    plan = plan_table(source, None, full=False)
+    assert plan.columns == (Column("id", "bigint"),)
+    assert plan.warnings == ("public.t.extra is not mirrored: the login may not read it.",)
+
+
+def test_a_column_that_may_no_longer_be_read_is_refused_and_never_turned_null() -> None:
+    source = SourceTable("public", "t", (Column("id", "bigint"),), ("id",), 0, ("extra",))
+    raw = RawTable((Column("id", "bigint"), Column("extra", "text")), ("id",))
+    with pytest.raises(LoyaltyError, match=r"may no longer read public\.t \(columns extra\)"):
+        plan_table(source, raw, full=False)

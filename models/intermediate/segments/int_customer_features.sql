@@ -1,5 +1,5 @@
--- One row per enrolled customer: all that a segment rule may read, and how the customer can be reached.
--- A column whose yml tags it as a segment field is offered to marketers; nothing else is needed.
+-- One row per enrolled customer: all that a segment rule may read, and who can be reached. A column
+-- whose yml tags it as a segment field is offered to marketers; nothing else is needed.
 with
 
 profiles as (

@@ -1,5 +1,5 @@
-{#- The rules of one shape share a predicate, whatever their number: it is evaluated for each customer
-    with the constants of each rule of the customer's shop. So one pass over the customers does for all. -#}
+{#- The rules of one shape share a predicate, whatever their number: it is evaluated for each
+    customer with the constants of each rule of the customer's shop. So one pass does for all. -#}
 {%- set shapes_per_pass = 256 -%}
 {%- do segment_plan_warning() -%}
 {%- set parameters = ref('int_segment_parameters') -%}

@@ -1,5 +1,6 @@
--- One row per segment and customer that belongs to it at as_of: whom the rule selects, or, in a manual
--- segment, whom the application holds. Segments without a verdict (invalid, inactive, stale) have none.
+-- One row per segment and customer that belongs to it at as_of: whom the rule selects, or, in a
+-- manual segment, whom the application holds. Without a verdict (invalid, inactive, stale) it has
+-- none.
 with
 
 matches as (

@@ -1,4 +1,6 @@
--- One row per rule that can be evaluated: its constants, times resolved against as_of and the shop's zone.
+{%- set duration = segment_interval('windows.value', 'windows.unit') -%}
+-- One row per rule that can be evaluated: its constants, the times resolved against as_of and the
+-- shop's time zone.
 with
 
 evaluation as (
@@ -25,7 +27,7 @@ shops as (
 
 ),
 
--- A plan may be older than the model that it reads: shapes of fields that are gone wait for the next one.
+-- A plan may be older than the features: shapes of fields that are gone wait for the next plan.
 evaluable as (
 
     select plan.shape_id
@@ -82,9 +84,9 @@ final as (
             select
                 case windows.unit
                     when 'hour'
-                        then localized.as_of - {{ segment_interval('windows.value', 'windows.unit') }}
+                        then localized.as_of - {{ duration }}
                     else {{ local_midnight(
-                        '(localized.today - ' ~ segment_interval('windows.value', 'windows.unit') ~ ')::date',
+                        '(localized.today - ' ~ duration ~ ')::date',
                         'localized.timezone'
                     ) }}
                 end
@@ -98,9 +100,9 @@ final as (
             select
                 case windows.unit
                     when 'hour'
-                        then localized.as_of + {{ segment_interval('windows.value', 'windows.unit') }}
+                        then localized.as_of + {{ duration }}
                     else {{ local_midnight(
-                        '(localized.today + ' ~ segment_interval('windows.value', 'windows.unit') ~ ')::date + 1',
+                        '(localized.today + ' ~ duration ~ ')::date + 1',
                         'localized.timezone'
                     ) }} - interval '1 microsecond'
                 end
@@ -110,7 +112,7 @@ final as (
             order by windows.position
         ) as window_ends,
         array(
-            select (localized.today + {{ segment_interval('windows.value', 'windows.unit') }})::date
+            select (localized.today + {{ duration }})::date
             from
                 unnest(localized.window_values, localized.window_units)
                 with ordinality as windows (value, unit, position)

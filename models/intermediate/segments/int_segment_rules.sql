@@ -58,9 +58,7 @@ final as (
         rule_status,
         case rule_status
             when 'invalid' then rule_error
-            when 'stale'
-                then 'the rule is newer than the compiled plan, or reads a field that is gone;'
-                || ' compile it with: loyalty build'
+            when 'stale' then 'not compiled yet, or it reads a field that is gone: loyalty build'
         end as rule_error,
         case when rule_status = 'valid' then rule_in_words end as rule_in_words
     from judged

@@ -1,8 +1,8 @@
 {#- The past is what today's stays say of it: they are never computed again. -#}
 {%- set is_past = target.name == 'asof' -%}
 {{ config(materialized='view' if is_past else 'incremental') }}
--- One row per stay of a customer in a segment. A build yields only the stays that open or close at its
--- as_of, so that nothing is written where nobody enters or leaves.
+-- One row per stay of a customer in a segment. A build yields only the stays that open or close at
+-- its as_of, so that nothing is written where nobody enters or leaves.
 {%- if is_past %}
 select
     segment_id,
@@ -12,7 +12,7 @@ select
     case when removed_at <= {{ as_of() }} then removed_at end as removed_at,
     qualification_reason,
     qualification_data
-from {{ source('ops', 'segment_stays') }}
+from ops.segment_stays
 where added_at <= {{ as_of() }}
 {%- else %}
 {%- set plan = segment_plan(ref('int_segment_parameters')) %}
@@ -24,7 +24,7 @@ evaluation as (
 
 ),
 
--- Invalid, inactive and stale segments keep their members, but for those whom the source has deleted.
+-- Invalid, inactive and stale segments keep their members, but for those whom the source deleted.
 closing as (
 
     select
@@ -37,7 +37,8 @@ closing as (
         stays.qualification_data
     from {{ segment_known_stays() }} as stays
     left join {{ ref('int_segment_rules') }} as rules on stays.segment_id = rules.segment_id
-    left join {{ ref('int_customer_features') }} as features on stays.customer_id = features.customer_id
+    left join {{ ref('int_customer_features') }} as features
+        on stays.customer_id = features.customer_id
     left join {{ ref('int_segment_members') }} as members
         on
             stays.segment_id = members.segment_id
@@ -57,12 +58,12 @@ closing as (
 latest_stays as (
 
     select
-        segment_id,
-        customer_id,
-        bool_or(removed_at is null) as is_open,
-        max(removed_at) as removed_at
+        stays.segment_id,
+        stays.customer_id,
+        bool_or(stays.removed_at is null) as is_open,
+        max(stays.removed_at) as removed_at
     from {{ segment_known_stays() }} as stays
-    group by segment_id, customer_id
+    group by stays.segment_id, stays.customer_id
 
 ),
 

@@ -1,4 +1,4 @@
--- One row per segment: how many customers are in it, what they are worth, and how many can be reached.
+-- One row per segment: how many customers are in it, what they are worth, how many can be reached.
 with
 
 rules as (
@@ -47,11 +47,26 @@ computed as (
         coalesce(sizes.customer_count, 0) as customer_count,
         sizes.avg_lifetime_value::numeric(14, 2) as avg_lifetime_value,
         sizes.avg_points_balance::numeric(14, 2) as avg_points_balance,
-        (coalesce(sizes.points_balance, 0) * {{ var('point_value') }})::numeric(14, 2) as points_liability,
+        (coalesce(sizes.points_balance, 0) * {{ var('point_value') }})::numeric(14, 2)
+            as points_liability,
         coalesce(sizes.reachable_by_email, 0) as reachable_by_email,
         coalesce(sizes.reachable_by_sms, 0) as reachable_by_sms
     from rules
     left join sizes on rules.segment_id = sizes.segment_id
+
+),
+
+earlier as (
+
+    {% if is_incremental() %}
+    select * from {{ this }}
+    {% else %}
+    select
+        *,
+        null::timestamptz as last_computed_at
+    from computed
+    where false
+    {% endif %}
 
 ),
 
@@ -70,7 +85,6 @@ final as (
         computed.reachable_by_email,
         computed.reachable_by_sms,
         -- It moves only beside another figure, so that a run that changes nothing writes nothing.
-        {% if is_incremental() -%}
         case
             when
                 computed.rule_status in ('valid', 'manual')
@@ -96,11 +110,7 @@ final as (
             else earlier.last_computed_at
         end as last_computed_at
     from computed
-    left join {{ this }} as earlier on computed.segment_id = earlier.segment_id
-        {%- else -%}
-        case when computed.rule_status in ('valid', 'manual') then {{ as_of() }} end as last_computed_at
-    from computed
-        {%- endif %}
+    left join earlier on computed.segment_id = earlier.segment_id
 
 )
 

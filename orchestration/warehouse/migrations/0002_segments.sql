@@ -1,7 +1,7 @@
 -- The compiled segment rules, and the membership stays: the one thing that cannot be derived again.
 
--- One row per live segment: what its rule is worth, as of the last compilation. `criteria_hash` is that
--- of the rule's text, so that a plan older than raw's rules can be told.
+-- One row per live segment: what its rule is worth, as of the last compilation. `criteria_hash` is
+-- that of the rule's text, so that a plan older than raw's rules can be told.
 create table ops.segment_rules (
     segment_id bigint primary key,
     shop_id bigint not null,
