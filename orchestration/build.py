@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from psycopg import errors
 
@@ -19,6 +22,12 @@ from orchestration.settings import PROJECT_DIR, Settings
 
 DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
 """The dbt of this very environment, whatever the PATH says."""
+
+
+STOP_SECONDS = 15.0
+"""How long dbt has to cancel its queries when it is told to stop."""
+
+_running: set[subprocess.Popen[Any]] = set()
 
 
 @dataclass(frozen=True)
@@ -139,20 +148,49 @@ def run_dbt(
         "DBT_LOG_PATH": str(target_dir),
         "DBT_USE_COLORS": str(not quiet and sys.stdout.isatty()).lower(),
     }
-    process = subprocess.run(
+    process = subprocess.Popen(
         [DBT_EXECUTABLE, *arguments],
         cwd=PROJECT_DIR,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL if quiet else None,
-        check=False,
     )
+    with stopped_with_us(process):
+        process.wait()
     if not results_file.exists():
         raise LoyaltyError(
             f"dbt stopped before it built anything (exit code {process.returncode}).",
             remedy=f"Its log says why: {target_dir / 'dbt.log'}",
         )
     return read_results(results_file)
+
+
+@contextmanager
+def stopped_with_us(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Leaves no dbt behind that goes on writing, however the block ends."""
+    _running.add(process)
+    try:
+        yield
+    finally:
+        _running.discard(process)
+        _stop(process)
+
+
+def stop_dbt() -> None:
+    """Ends every dbt that this process has running, from whichever thread."""
+    for process in tuple(_running):
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[Any]) -> None:
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGINT)  # dbt cancels its queries
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def read_results(results_file: Path) -> BuildResult:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
+from orchestration.build import stop_dbt
+from orchestration.errors import LoyaltyError
 from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+T = TypeVar("T")
 
 PROGRESS_LOGGER = "loyalty.progress"
 """The Python logger that hears the events of a run in this process; silent without a handler."""
@@ -51,16 +61,25 @@ def dagster_home(settings: Settings) -> Path:
     """Dagster's home below LOYALTY_HOME, made with our dagster.yaml where it is missing.
 
     Sets DAGSTER_HOME for this process and its children, unless the user has set it already.
+
+    Raises:
+        LoyaltyError: LOYALTY_HOME cannot be written.
     """
     if configured := os.environ.get("DAGSTER_HOME"):
         return Path(configured)
     home = settings.home.resolve() / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
-    configuration = home / "dagster.yaml"
-    if not configuration.exists():
-        configuration.write_text(
-            (resources.files("orchestration") / "dagster.yaml").read_text(encoding="utf-8")
-        )
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        configuration = home / "dagster.yaml"
+        if not configuration.exists():
+            configuration.write_text(
+                (resources.files("orchestration") / "dagster.yaml").read_text(encoding="utf-8")
+            )
+    except OSError as error:
+        raise LoyaltyError(
+            f"LOYALTY_HOME cannot be written: {error.filename}: {error.strerror}.",
+            remedy="Set LOYALTY_HOME to a folder that this user may write.",
+        ) from None
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 
@@ -69,9 +88,15 @@ def run(settings: Settings, options: RunOptions) -> RunResult:
     """Executes sync → build → activate once.
 
     Importing Dagster and the definitions takes seconds, so it happens here and not at import.
+
+    Raises:
+        LoyaltyError: LOYALTY_HOME cannot be written.
+        KeyboardInterrupt: The run was interrupted; it is recorded as canceled, and dbt has ended.
+            The process must end now: the step that was running is left where it was.
     """
-    dagster_home(settings)
+    home = dagster_home(settings)
     import dagster as dg
+    from dagster._core.utils import make_new_run_id
 
     from orchestration.definitions import defs
 
@@ -87,14 +112,26 @@ def run(settings: Settings, options: RunOptions) -> RunResult:
         selection = [
             key for key in job.asset_layer.executable_asset_keys if key.path[0] != "operational"
         ]
-    with dg.DagsterInstance.get() as instance:
-        result = job.execute_in_process(
-            run_config={"ops": steps, "loggers": {"progress": {}}},
-            instance=instance,
-            raise_on_error=False,
-            asset_selection=selection,
-            tags={"loyalty/command": "run"},
-        )
+    run_id = make_new_run_id()
+    with _instance(home) as instance:
+
+        def execute() -> dg.ExecuteInProcessResult:
+            return job.execute_in_process(
+                run_config={"ops": steps, "loggers": {"progress": {}}},
+                instance=instance,
+                raise_on_error=False,
+                asset_selection=selection,
+                tags={"loyalty/command": "run"},
+                run_id=run_id,
+            )
+
+        try:
+            result = _in_thread(execute)
+        except KeyboardInterrupt:
+            stop_dbt()
+            if (interrupted := instance.get_run_by_id(run_id)) and not interrupted.is_finished:
+                instance.report_run_canceled(interrupted)
+            raise
     evaluations = result.get_asset_check_evaluations()
     failed = [check for check in evaluations if not check.passed]
     blocking = [c for c in failed if c.severity == dg.AssetCheckSeverity.ERROR]
@@ -117,6 +154,34 @@ def run(settings: Settings, options: RunOptions) -> RunResult:
             and event.asset_key.path[0] not in ("raw", "ops", "operational")
         ),
     )
+
+
+def _instance(home: Path) -> dg.DagsterInstance:
+    """The recording instance, which leaves this process's output where it goes."""
+    import dagster as dg
+    from dagster._core.instance import InstanceRef
+
+    compute_logs = {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+    return dg.DagsterInstance.from_ref(
+        InstanceRef.from_dir(str(home), overrides={"compute_logs": compute_logs})
+    )
+
+
+def _in_thread(work: Callable[[], T]) -> T:
+    """Runs beside the main thread, where signals arrive: there, Dagster would swallow some."""
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="loyalty-run", daemon=True).start()
+    return outcome.result()
 
 
 def _plain(event: object) -> str:

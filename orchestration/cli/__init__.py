@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -46,4 +47,9 @@ app.add_typer(db.app, name="db")
 
 def main() -> None:
     """The console script's entry point."""
-    sys.exit(guarded(lambda: app(standalone_mode=True)))
+    code = guarded(lambda: app(standalone_mode=True))
+    if code in (130, 143):
+        # A step may still be running in its thread: it ends here, and PostgreSQL undoes its work.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
+from types import FrameType
 from typing import Annotated, Any
 
 import psycopg
@@ -51,12 +53,24 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, default=str, indent=2, ensure_ascii=False))
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
+
+def _terminate(_: int, __: FrameType | None) -> None:
+    raise Terminated
+
+
 def guarded(command: Callable[[], None]) -> int:
     """Runs the application and turns what users can act on into an exit code and plain words.
 
+    Errors go to standard error. With `--json`, standard output holds one JSON document, whether
+    the command succeeded or not; or nothing, where it could not begin.
+
     Returns:
-        0 done, 1 failed, 2 usage (Typer's own), 130 interrupted.
+        0 done, 1 failed, 2 usage (Typer's own), 130 interrupted, 143 terminated.
     """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         command()
     except LoyaltyError as error:
@@ -70,9 +84,16 @@ def guarded(command: Callable[[], None]) -> int:
         err.print("[bold red]Error:[/] PostgreSQL said: ", end="")
         err.print((diag.message_primary or str(error)).strip(), markup=False)
         return 1
-    except KeyboardInterrupt:
-        err.print("Interrupted. Nothing half-done is visible; run the command again to continue.")
-        return 130
+    except KeyboardInterrupt as interrupt:
+        was = "Terminated" if isinstance(interrupt, Terminated) else "Interrupted"
+        err.print(f"{was}. What was under way is undone; run the command again to continue.")
+        return 143 if isinstance(interrupt, Terminated) else 130
+    except BrokenPipeError:  # the reader, head say, has had enough
+        return 1
+    except OSError as error:
+        err.print("[bold red]Error:[/] ", end="")
+        err.print(f"{error.filename or 'the system'}: {error.strerror or error}", markup=False)
+        return 1
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
     return 0
