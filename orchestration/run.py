@@ -91,8 +91,8 @@ def run(settings: Settings, options: RunOptions) -> RunResult:
 
     Raises:
         LoyaltyError: LOYALTY_HOME cannot be written.
-        KeyboardInterrupt: The run was interrupted; it is recorded as canceled, and dbt has ended.
-            The process must end now: the step that was running is left where it was.
+        BaseException: What a signal handler raised. dbt has ended and the run is recorded as
+            canceled; the process must end now, as the step that was under way is not told.
     """
     home = dagster_home(settings)
     import dagster as dg
@@ -125,12 +125,14 @@ def run(settings: Settings, options: RunOptions) -> RunResult:
                 run_id=run_id,
             )
 
+        outcome = _in_thread(execute)
         try:
-            result = _in_thread(execute)
-        except KeyboardInterrupt:
-            stop_dbt()
-            if (interrupted := instance.get_run_by_id(run_id)) and not interrupted.is_finished:
-                instance.report_run_canceled(interrupted)
+            result = outcome.result()
+        except BaseException:
+            if not outcome.done():  # a signal: it was not the run that raised
+                stop_dbt()
+                if (begun := instance.get_run_by_id(run_id)) and not begun.is_finished:
+                    instance.report_run_canceled(begun)
             raise
     evaluations = result.get_asset_check_evaluations()
     failed = [check for check in evaluations if not check.passed]
@@ -170,7 +172,7 @@ def _instance(home: Path) -> dg.DagsterInstance:
     )
 
 
-def _in_thread(work: Callable[[], T]) -> T:
+def _in_thread(work: Callable[[], T]) -> Future[T]:
     """Runs beside the main thread, where signals arrive: there, Dagster would swallow some."""
     outcome: Future[T] = Future()
 
@@ -181,7 +183,7 @@ def _in_thread(work: Callable[[], T]) -> T:
             outcome.set_exception(error)
 
     threading.Thread(target=run, name="loyalty-run", daemon=True).start()
-    return outcome.result()
+    return outcome
 
 
 def _plain(event: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 
@@ -48,8 +49,8 @@ app.add_typer(db.app, name="db")
 def main() -> None:
     """The console script's entry point."""
     code = guarded(lambda: app(standalone_mode=True))
-    if code in (130, 143):
+    if code > 128:
         # A step may still be running in its thread: it ends here, and PostgreSQL undoes its work.
-        sys.stdout.flush()
+        atexit._run_exitfuncs()
         os._exit(code)
     sys.exit(code)

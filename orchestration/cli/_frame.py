@@ -53,12 +53,16 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, default=str, indent=2, ensure_ascii=False))
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a command as Ctrl-C does."""
+class Stopped(BaseException):
+    """SIGINT or SIGTERM arrived. Not KeyboardInterrupt, which Typer ends without a word."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
 
 
-def _terminate(_: int, __: FrameType | None) -> None:
-    raise Terminated
+def _stop(number: int, _: FrameType | None) -> None:
+    raise Stopped(number)
 
 
 def guarded(command: Callable[[], None]) -> int:
@@ -68,9 +72,11 @@ def guarded(command: Callable[[], None]) -> int:
     the command succeeded or not; or nothing, where it could not begin.
 
     Returns:
-        0 done, 1 failed, 2 usage (Typer's own), 130 interrupted, 143 terminated.
+        0 done, 1 failed, 2 usage (Typer's own), 130 and 143 stopped by SIGINT and SIGTERM.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
     try:
         command()
     except LoyaltyError as error:
@@ -84,10 +90,9 @@ def guarded(command: Callable[[], None]) -> int:
         err.print("[bold red]Error:[/] PostgreSQL said: ", end="")
         err.print((diag.message_primary or str(error)).strip(), markup=False)
         return 1
-    except KeyboardInterrupt as interrupt:
-        was = "Terminated" if isinstance(interrupt, Terminated) else "Interrupted"
-        err.print(f"{was}. What was under way is undone; run the command again to continue.")
-        return 143 if isinstance(interrupt, Terminated) else 130
+    except Stopped as stopped:
+        err.print("Stopped. What was under way is undone; run the command again to go on.")
+        return stopped.exit_code
     except BrokenPipeError:  # the reader, head say, has had enough
         return 1
     except OSError as error:

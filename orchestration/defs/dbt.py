@@ -24,6 +24,7 @@ from orchestration.build import (
     dbt_target_dir,
     is_past,
     parse_as_of,
+    stopped_with_us,
 )
 from orchestration.database import Database
 from orchestration.defs.dbt_metadata import ColumnMetadata, with_row_counts
@@ -102,7 +103,7 @@ def compile_segment_rules(
     """Compiles the merchants' JSON rules into the plan that the segment models read."""
     try:
         warehouse = databases.open().warehouse
-        with writer_lock(warehouse, waiting=context.log.info):
+        with writer_lock(warehouse, waiting=context.log.warning):
             report = segments.compile_rules(warehouse)
     except LoyaltyError as error:
         raise failure(error) from error
@@ -134,7 +135,7 @@ def dbt_models(
         folder = dbt_target_dir(Settings())
         folder.mkdir(parents=True, exist_ok=True)
         with (
-            writer_lock(warehouse, waiting=context.log.info),
+            writer_lock(warehouse, waiting=context.log.warning),
             warehouse.connect(autocommit=True) as connection,
         ):
             past = is_past(warehouse, as_of)
@@ -143,8 +144,9 @@ def dbt_models(
             )
             invocation = dbt.cli(arguments, context=context, target_path=folder)
             invocation.manifest = _in_database(invocation.manifest, warehouse)
-            events = ColumnMetadata(folder, project.manifest_path).events(invocation)
-            yield from with_row_counts(events, connection, {} if past else _tables(invocation))
+            with stopped_with_us(invocation.process):
+                events = ColumnMetadata(folder, project.manifest_path).events(invocation)
+                yield from with_row_counts(events, connection, {} if past else _tables(invocation))
     except LoyaltyError as error:
         raise failure(error) from error
 

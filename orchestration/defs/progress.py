@@ -11,7 +11,7 @@ from orchestration.run import PROGRESS_LOGGER
 
 def _forward(_: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.getLogger(PROGRESS_LOGGER)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG)  # a step that starts or succeeds is a debug event
     logger.propagate = False
     return logger
 

@@ -18,7 +18,7 @@ def test_the_lock_names_no_index_and_no_file() -> None:
 def test_every_declared_dependency_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     locked = {
-        line.split("==")[0]
+        re.split(r"\[|==", line)[0]
         for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
         if "==" in line
     }
