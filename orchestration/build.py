@@ -59,8 +59,12 @@ def dbt_environment(warehouse: Database) -> dict[str, str]:
 
 
 def dbt_target_dir(settings: Settings) -> Path:
-    """Where dbt leaves artifacts and log: below LOYALTY_HOME, kept, so that parsing is partial."""
-    return settings.home.resolve() / "dbt"
+    """Where dbt leaves artifacts and log: below LOYALTY_HOME, kept, so that parsing is partial.
+
+    Raises:
+        LoyaltyError: LOYALTY_HOME cannot be written.
+    """
+    return settings.folder("dbt")
 
 
 def parse_as_of(text: str | None) -> str | None:

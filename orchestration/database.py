@@ -76,19 +76,34 @@ class Database:
             connection = psycopg.connect(autocommit=True, prepare_threshold=None, **fields)
         except psycopg.Error as error:
             raise self._unreachable(error) from None
-        major = connection.info.server_version // 10000
-        if major < MINIMUM_VERSION:
+        try:
+            self.require_version(connection.info.server_version)
+        except LoyaltyError:
             connection.close()
-            raise LoyaltyError(
-                f"The {self.name} at {self.location} runs PostgreSQL {major}, which is too old.",
-                remedy=f"PostgreSQL {MINIMUM_VERSION} or newer is needed.",
-            )
+            raise
         connection.execute("set time zone 'UTC'")
         connection.autocommit = autocommit
         return connection
 
+    def require_version(self, server_version: int) -> None:
+        """Refuses servers that are too old.
+
+        Args:
+            server_version: As libpq gives it: 150004 is 15.4.
+
+        Raises:
+            LoyaltyError: It is before PostgreSQL 15.
+        """
+        major = server_version // 10000
+        if major < MINIMUM_VERSION:
+            raise LoyaltyError(
+                f"The {self.name} at {self.location} runs PostgreSQL {major}, which is too old.",
+                remedy=f"PostgreSQL {MINIMUM_VERSION} or newer is needed.",
+            )
+
     def _unreachable(self, error: psycopg.Error) -> LoyaltyError:
         text = str(error)
+        is_transient = False
         if "password authentication failed" in text or "no password supplied" in text:
             problem, remedy = "refused the user name or the password", "Check the login in"
         elif "does not exist" in text and "database" in text:
@@ -98,14 +113,33 @@ class Database:
                 "does not let this client in (pg_hba.conf)",
                 "Allow it there, or check",
             )
+        elif "connection option" in text:
+            problem, remedy = "has a URL that cannot be used", "Correct"
         elif "too many" in text or "reserved for" in text:
             problem, remedy = "has no connection left", "Try again later, or raise the limit; see"
+            is_transient = True
         elif "starting up" in text or "shutting down" in text or "recovery" in text:
             problem, remedy = "is starting up or shutting down", "Try again in a moment; see"
+            is_transient = True
         else:
             problem, remedy = "cannot be reached", "Is the server running? Check host and port in"
-        detail = text.strip().splitlines()[-1] if text.strip() else type(error).__name__
+            is_transient = True
         return LoyaltyError(
-            f"The {self.name} at {self.location} {problem}: {detail}",
+            f"The {self.name} at {self.location} {problem}: {why_failed(text)}",
             remedy=f"{remedy} {self.variable}.",
+            is_transient=is_transient,
         )
+
+
+def why_failed(message: str) -> str:
+    """What libpq's message about a failed connection comes to, in one line.
+
+    libpq names the server again, adds hints on lines of their own, and tries several addresses.
+    """
+    lines = [line.strip(" -\t") for line in message.splitlines() if line.strip()]
+    said = [line.partition(" failed: ")[2] or line for line in lines if " failed: " in line]
+    reason = (said or lines or ["no reason given"])[0]
+    for prefix in ("connection to server", "connection is bad: "):
+        if reason.startswith(prefix):
+            reason = reason.removeprefix(prefix).rpartition(" failed: ")[2]
+    return reason.removeprefix("FATAL:").strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from orchestration.build import stop_dbt
-from orchestration.errors import LoyaltyError
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,19 +67,12 @@ def dagster_home(settings: Settings) -> Path:
     """
     if configured := os.environ.get("DAGSTER_HOME"):
         return Path(configured)
-    home = settings.home.resolve() / "dagster"
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        configuration = home / "dagster.yaml"
-        if not configuration.exists():
-            configuration.write_text(
-                (resources.files("orchestration") / "dagster.yaml").read_text(encoding="utf-8")
-            )
-    except OSError as error:
-        raise LoyaltyError(
-            f"LOYALTY_HOME cannot be written: {error.filename}: {error.strerror}.",
-            remedy="Set LOYALTY_HOME to a folder that this user may write.",
-        ) from None
+    home = settings.folder("dagster")
+    configuration = home / "dagster.yaml"
+    if not configuration.exists():
+        configuration.write_text(
+            (resources.files("orchestration") / "dagster.yaml").read_text(encoding="utf-8")
+        )
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 
@@ -130,6 +123,7 @@ def run(settings: Settings, options: RunOptions) -> RunResult:
             result = outcome.result()
         except BaseException:
             if not outcome.done():  # a signal: it was not the run that raised
+                logging.getLogger(PROGRESS_LOGGER).disabled = True
                 stop_dbt()
                 if (begun := instance.get_run_by_id(run_id)) and not begun.is_finished:
                     instance.report_run_canceled(begun)

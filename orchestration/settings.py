@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from orchestration.errors import LoyaltyError
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 """The checkout: where dbt_project.yml lies."""
@@ -34,3 +37,23 @@ class Settings(BaseSettings):
     def needs_embedded_server(self) -> bool:
         """Whether at least one of the two databases is the embedded server's."""
         return self.operational_url is None or self.warehouse_url is None
+
+    def folder(self, name: str) -> Path:
+        """A folder below `home`, by its absolute path, made where it is missing.
+
+        Raises:
+            LoyaltyError: `home` cannot be written.
+        """
+        folder = self.home.resolve() / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            usable = os.access(folder, os.W_OK | os.X_OK)
+            reason = f"{folder} may not be written"
+        except OSError as error:
+            usable, reason = False, f"{error.strerror} ({error.filename})"
+        if not usable:
+            raise LoyaltyError(
+                f"LOYALTY_HOME ({self.home}) cannot be used: {reason}.",
+                remedy="Set LOYALTY_HOME to a folder that you may write.",
+            )
+        return folder

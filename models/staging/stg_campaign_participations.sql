@@ -10,7 +10,7 @@ renamed as (
         {{ clean_timestamp('joined_at') }} as joined_at,
         points_earned,
         orders_made,
-        amount_spent::numeric(14, 2) as amount_spent,
+        {{ money('amount_spent') }} as amount_spent,
         is_active,
         {{ clean_timestamp('completed_at') }} as completed_at
     from {{ source('raw', 'campaign_participations') }}

@@ -14,7 +14,7 @@ renamed as (
         points_balance,
         lifetime_points_earned,
         lifetime_points_redeemed,
-        lifetime_spent::numeric(14, 2) as lifetime_spent,
+        {{ money('lifetime_spent') }} as lifetime_spent,
         lifetime_orders,
         current_tier_id,
         {{ clean_timestamp('tier_achieved_at') }} as tier_achieved_at,

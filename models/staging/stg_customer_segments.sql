@@ -11,7 +11,7 @@ renamed as (
         segment_type,
         criteria,
         customer_count,
-        avg_lifetime_value::numeric(14, 2) as avg_lifetime_value,
+        {{ money('avg_lifetime_value') }} as avg_lifetime_value,
         avg_points_balance,
         is_active,
         auto_update,

@@ -11,7 +11,7 @@ renamed as (
         {{ clean_timestamp('expires_at') }} as expires_at,
         reason,
         points_at_achievement,
-        spend_at_achievement::numeric(14, 2) as spend_at_achievement,
+        {{ money('spend_at_achievement') }} as spend_at_achievement,
         orders_at_achievement,
         is_current,
         case

@@ -10,7 +10,7 @@ renamed as (
         points_spent,
         status,
         discount_code,
-        discount_amount::numeric(14, 2) as discount_amount,
+        {{ money('discount_amount') }} as discount_amount,
         reward_data,
         {{ clean_timestamp('used_at') }} as used_at,
         used_order_id,

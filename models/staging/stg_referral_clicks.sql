@@ -15,7 +15,7 @@ renamed as (
         utm_content,
         converted as is_converted,
         conversion_order_id,
-        conversion_amount::numeric(14, 2) as conversion_amount,
+        {{ money('conversion_amount') }} as conversion_amount,
         {{ clean_timestamp('clicked_at') }} as clicked_at,
         {{ clean_timestamp('converted_at') }} as converted_at
     from {{ source('raw', 'referral_clicks') }}

@@ -14,7 +14,7 @@ renamed as (
         referee_discount_percentage,
         clicks,
         conversions,
-        total_revenue::numeric(14, 2) as total_revenue,
+        {{ money('total_revenue') }} as total_revenue,
         total_points_awarded,
         is_active,
         max_uses,

@@ -13,7 +13,7 @@ renamed as (
         icon,
         tier_type,
         min_points_required,
-        min_spend_required::numeric(14, 2) as min_spend_required,
+        {{ money('min_spend_required') }} as min_spend_required,
         min_orders_required,
         qualification_period_days,
         points_multiplier,

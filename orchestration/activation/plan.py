@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import TracebackType
 
@@ -16,6 +16,8 @@ from orchestration.activation.campaigns import Target
 from orchestration.activation.session import Connection
 from orchestration.activation.source import Scope, Segment, Warehouse
 from orchestration.activation.spool import Spool, transfer
+
+_UNJUDGED = "it names segments beside the one asked for; a run without --segment writes it"
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,12 @@ def _plan_audiences(plan: Plan, warehouse: Warehouse, application: Connection, s
     plan.targets = campaigns.targets(rows, plan.scope.named)
     if plan.scope.segment is not None:
         chosen = {segment.segment_id for segment in plan.scope.segments}
-        plan.targets = [target for target in plan.targets if chosen & set(target.segment_ids)]
+        # No brake has looked at the members of the segments that were not asked for.
+        plan.targets = [
+            target if chosen.issuperset(target.segment_ids) else replace(target, problem=_UNJUDGED)
+            for target in plan.targets
+            if chosen.intersection(target.segment_ids)
+        ]
     followed = [target for target in plan.targets if target.problem is None]
     pairs = [(t, segment_id) for t in followed for segment_id in t.segment_ids]
     warehouse.execute(

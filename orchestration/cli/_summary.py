@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from psycopg import errors
@@ -35,7 +37,7 @@ order by dim_shops.shop_domain
 """
 
 LAST_MONTH = """
-select dim_shops.shop_domain as shop, loyalty_analytics.date as month,
+select dim_shops.shop_domain as shop, to_char(loyalty_analytics.date, 'YYYY-MM') as month,
     loyalty_analytics.new_customers, loyalty_analytics.active_customers,
     loyalty_analytics.points_earned, loyalty_analytics.points_redeemed,
     loyalty_analytics.total_revenue, loyalty_analytics.loyalty_revenue
@@ -124,14 +126,23 @@ def collect(warehouse: Database) -> dict[str, Any]:
     return parts
 
 
-def show(title: str, rows: list[dict[str, Any]]) -> None:
-    """Prints rows as a table: numbers to the right, with thousands separators."""
+def show(
+    title: str, rows: list[dict[str, Any]], headings: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Prints rows as a table: numbers to the right, with thousands separators.
+
+    Args:
+        title: Stands above the table.
+        rows: All with the same keys; nothing is printed where there are none.
+        headings: Shorter headings for keys that would not fit 80 columns.
+    """
     if not rows:
         return
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name, value in rows[0].items():
         is_number = isinstance(value, int | Decimal)
-        table.add_column(name.replace("_", " "), justify="right" if is_number else "left")
+        heading = headings.get(name, name.replace("_", " "))
+        table.add_column(heading, justify="right" if is_number else "left")
     for row in rows:
         table.add_row(*(_text(value) for value in row.values()))
     out.print()
@@ -141,4 +152,6 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
 def _text(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int | Decimal) else str(value)
+    if isinstance(value, int | Decimal):
+        return f"{value:,}"
+    return str(value).removesuffix(".myshopify.com")

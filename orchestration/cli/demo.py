@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,10 +20,26 @@ from orchestration.run import RunOptions
 
 NEXT = """
 [bold]Where to look next[/]
-  loyalty db psql warehouse      query the marts: select * from marts.loyalty_analytics limit 5;
-  loyalty segments list          every segment, its size, and the rules that cannot be used
-  loyalty dev                    Dagster's UI: this run, the lineage graph, the checks
+  {loyalty} segments list      every segment, its size, and the rules that cannot be used
+  {loyalty} db psql warehouse  query the marts: select * from marts.loyalty_analytics limit 5;
+  {loyalty} dev                Dagster's UI: this run, the lineage graph, the checks
 """
+TITLES = {
+    "synced": "Rows mirrored from the application",
+    "shops": "Points outstanding per shop",
+    "last_month": "The last complete month",
+    "largest_segments": "The five largest segments",
+    "invalid_rules": "Segment rules that cannot be used",
+    "written_back": "Written back to the application",
+}
+HEADINGS = {
+    "new_customers": "new",
+    "active_customers": "active",
+    "points_earned": "earned",
+    "points_redeemed": "redeemed",
+    "total_revenue": "revenue",
+    "loyalty_revenue": "by loyalty",
+}
 
 
 def demo(
@@ -46,13 +66,16 @@ def demo(
         opened = open_databases(effective)
         operational.create(opened.operational, opened.operational_schema)
     _fill(opened, shops, customers, transactions, seed)
+    if json:
+        run_command.execute(RunOptions(), json=True)
+        return
     try:
-        run_command.execute(RunOptions(), json=json)
-    finally:
-        if not json:
-            _show(opened)
-    if not json:
-        out.print(NEXT)
+        run_command.execute(RunOptions(), json=False)
+    except typer.Exit:
+        _show(opened)
+        raise
+    _show(opened)
+    out.print(NEXT.format(loyalty=_as_typed()))
 
 
 def _fill(opened: Databases, shops: int, customers: int, transactions: int, seed: int) -> None:
@@ -73,15 +96,16 @@ def _fill(opened: Databases, shops: int, customers: int, transactions: int, seed
     err.print(f"[green]✓[/] Sample data written [dim]{made.seconds:.1f} s[/]")
 
 
+def _as_typed() -> str:
+    """How this very command is reached from the working directory."""
+    on_path = shutil.which("loyalty")
+    called = Path(sys.argv[0]).absolute()
+    if on_path and Path(on_path).samefile(called):
+        return "loyalty"
+    return os.path.relpath(called)
+
+
 def _show(opened: Databases) -> None:
     parts = _summary.collect(opened.warehouse)
-    titles = {
-        "synced": "Rows mirrored from the application",
-        "shops": "Points outstanding per shop",
-        "last_month": "Last complete month",
-        "largest_segments": "The five largest segments",
-        "invalid_rules": "Segment rules that cannot be used",
-        "written_back": "Written back to the application",
-    }
-    for name, title in titles.items():
-        _summary.show(title, parts.get(name, []))
+    for name, title in TITLES.items():
+        _summary.show(title, parts.get(name, []), HEADINGS)

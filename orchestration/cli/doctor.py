@@ -110,13 +110,18 @@ def _schema(opened: Databases) -> Iterator[Finding]:
 def _privileges(warehouse: Database) -> Iterator[Finding]:
     with warehouse.connect() as connection:
         row = connection.execute(
-            "select has_database_privilege(current_database(), 'create')"
+            "select has_database_privilege(current_database(), 'create'), "
+            "current_setting('transaction_read_only')::boolean"
         ).fetchone()
-    if row and row[0]:
-        yield Finding("ok", "warehouse privileges", "may create schemas")
-    else:
+    may_create, is_read_only = row or (False, False)
+    if not may_create:
         remedy = "grant create on database <warehouse> to <role>"
         yield Finding("problem", "warehouse privileges", "may not create schemas", remedy)
+    elif is_read_only:
+        remedy = "Use the primary server, or turn default_transaction_read_only off."
+        yield Finding("problem", "warehouse privileges", "is read-only", remedy)
+    else:
+        yield Finding("ok", "warehouse privileges", "may create schemas")
 
 
 def _freshness(warehouse: Database) -> Iterator[Finding]:

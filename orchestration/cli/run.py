@@ -124,8 +124,8 @@ class _ProgressHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, "dagster_meta", {}).get("dagster_event")
         if event is None:
-            # A stack is for Dagster's UI: what stops a run is said at its end, in plain words.
-            if record.levelno >= logging.WARNING and not record.exc_info:
+            # Errors and stacks are for Dagster's UI: what failed is said at the end, in plain words.
+            if record.levelno == logging.WARNING and not record.exc_info:
                 err.print(getattr(record, "dagster_meta", {})["orig_message"], markup=False)
             return
         step = STEPS.get(event.step_key or "")

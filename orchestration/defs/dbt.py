@@ -15,6 +15,7 @@ from dagster_dbt import (
     DbtProject,
     dbt_assets,
 )
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from orchestration import segments
 from orchestration.build import (
@@ -24,6 +25,7 @@ from orchestration.build import (
     dbt_target_dir,
     is_past,
     parse_as_of,
+    read_results,
     stopped_with_us,
 )
 from orchestration.database import Database
@@ -35,6 +37,15 @@ from orchestration.settings import PROJECT_DIR, Settings
 from orchestration.warehouse import writer_lock
 
 DBT_SOURCES = ("dbt_project.yml", "profiles.yml", "models", "macros", "seeds", "tests/dbt")
+CONNECTION_LOST = (
+    "could not connect",
+    "connection to server",
+    "connection unexpectedly",
+    "connection already closed",
+    "terminating connection",
+)
+"""What dbt says of a model whose connection broke: PostgreSQL restarted, say."""
+
 PLAN_KEYS = [
     dg.AssetKey(["ops", name]) for name in ("segment_plan", "segment_parameters", "segment_rules")
 ]
@@ -133,11 +144,11 @@ def dbt_models(
         # dagster-dbt reads the profile in this process, too, for the columns and their lineage.
         os.environ.update(dbt_environment(warehouse))
         folder = dbt_target_dir(Settings())
-        folder.mkdir(parents=True, exist_ok=True)
         with (
             writer_lock(warehouse, waiting=context.log.warning),
             warehouse.connect(autocommit=True) as connection,
         ):
+            (folder / "run_results.json").unlink(missing_ok=True)
             past = is_past(warehouse, as_of)
             arguments = dbt_build_arguments(
                 as_of=as_of, past=past, full_refresh=config.full_refresh
@@ -149,6 +160,19 @@ def dbt_models(
                 yield from with_row_counts(events, connection, {} if past else _tables(invocation))
     except LoyaltyError as error:
         raise failure(error) from error
+    except DagsterDbtCliRuntimeError as error:
+        raise _failure_of(folder) from error
+
+
+def _failure_of(folder: Path) -> dg.Failure:
+    """Why dbt failed, in one line per model or test; retried only where a connection was lost."""
+    results = folder / "run_results.json"
+    failures = read_results(results).failures if results.exists() else []
+    return dg.Failure(
+        description="\n".join(failures) or "dbt stopped before it built anything.",
+        metadata={"what_to_do": f"dbt's log says more: {folder / 'dbt.log'}"},
+        allow_retries=any(lost in line for lost in CONNECTION_LOST for line in failures),
+    )
 
 
 def _in_database(manifest: Mapping[str, Any], warehouse: Database) -> dict[str, Any]:

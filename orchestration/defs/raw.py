@@ -11,6 +11,14 @@ from orchestration.defs.run_config import SyncConfig
 from orchestration.errors import LoyaltyError
 
 
+class _Waiting(sync.Progress):
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
+        self._context = context
+
+    def waiting(self, message: str) -> None:
+        self._context.log.warning(message)
+
+
 @dg.multi_asset(
     name="sync",
     specs=[
@@ -36,6 +44,7 @@ def raw_tables(
             opened.warehouse,
             full=config.full,
             allow_large_changes=config.allow_large_changes,
+            progress=_Waiting(context),
         )
     except LoyaltyError as error:
         raise failure(error) from error

@@ -18,6 +18,8 @@ class DatabasesResource(dg.ConfigurableResource["DatabasesResource"]):
 
 
 def failure(error: LoyaltyError) -> dg.Failure:
-    """A Dagster failure in plain words that is not retried: trying again would not mend it."""
+    """A Dagster failure in plain words, retried only where the error may be over by itself."""
     metadata = {"what_to_do": error.remedy} if error.remedy else {}
-    return dg.Failure(description=error.problem, metadata=metadata, allow_retries=False)
+    return dg.Failure(
+        description=error.problem, metadata=metadata, allow_retries=error.is_transient
+    )

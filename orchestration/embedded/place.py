@@ -21,6 +21,11 @@ SYSTEM_FOLDERS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 (both surviv
 SOCKET_PATH_BYTES = 103
 """The longest path of a socket that macOS takes; Linux takes four bytes more."""
 
+_MARKS = ("pgpass", "running.lock", "server.json")
+_MADE = ("data", "programs", "socket", "server.log", "server.log.old")
+_LEFTOVERS = ("initdb-*", ".pgpass.*", ".server.json.*")
+"""What is ours in the folder: the marks that tell so, what a start makes, what a kill leaves."""
+
 
 def folder(home: Path) -> Path:
     """The folder of the server's files: `postgres` in the home, or where that link leads."""
@@ -37,6 +42,7 @@ def prepare(home: Path) -> tuple[Path, Account | None]:
         LoyaltyError: The folder cannot be made, or belongs to somebody else.
     """
     here = home / "postgres"
+    _refuse_anothers(folder(home))
     account = server_account(folder(home) / "data")
     if account is None:
         return private_directory(folder(home) if here.exists() else here), None
@@ -107,16 +113,54 @@ def socket_directory(place: Path, account: Account | None, port: int) -> Path:
     )
 
 
-def remove(home: Path) -> None:
-    """Removes the server's files, wherever they are; the server does not run."""
+def remove(home: Path) -> bool:
+    """Removes the server's own files, wherever they are; the server does not run.
+
+    Whatever else is in the folder stays, and so do targets of links in it.
+
+    Returns:
+        Whether there were any.
+
+    Raises:
+        LoyaltyError: The folder holds the data of a server that is not ours.
+    """
     place = folder(home)
     link = home / "postgres"
-    if place.exists():
-        shutil.rmtree(place)
-    if link.is_symlink():
+    if not _is_ours(place):
+        if (place / "data").exists():
+            _refuse_anothers(place)
+        return False
+    leftovers = [found for pattern in _LEFTOVERS for found in place.glob(pattern)]
+    # The marks go last, so that a removal that was killed can be run again.
+    for path in (*leftovers, *(place / name for name in (*_MADE, *_MARKS))):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # somebody's files may be there too
+        place.rmdir()
+    if link.is_symlink() and not place.exists():
         link.unlink()
         with contextlib.suppress(OSError):  # other homes' servers may be there
             place.parent.rmdir()
+    return True
+
+
+def _is_ours(place: Path) -> bool:
+    return any((place / mark).exists() for mark in _MARKS)
+
+
+def _refuse_anothers(place: Path) -> None:
+    """Raises where the folder is somebody else's: another server's, or a user's own `postgres`."""
+    if not place.is_dir() or _is_ours(place):
+        return
+    known = {"programs", *(found.name for each in _LEFTOVERS for found in place.glob(each))}
+    if others := sorted(found.name for found in place.iterdir() if found.name not in known):
+        raise LoyaltyError(
+            f"{place} is in the way: it holds {others[0]}, which is not the embedded server's. "
+            "Nothing was changed.",
+            remedy="Set LOYALTY_HOME to a folder of its own.",
+        )
 
 
 def _fingerprint(path: Path) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import shutil
 import socket
 import zlib
 from dataclasses import dataclass
@@ -116,9 +115,10 @@ def remove(home: Path) -> bool:
             directory = place.folder(home)
             Cluster(directory).stop()
             if sockets := _remembered(directory).get("socket_directory"):
-                shutil.rmtree(sockets, ignore_errors=True)
-            place.remove(home)
-        return True
+                # A stopped server's is empty; where it is not, it is not ours alone.
+                with contextlib.suppress(OSError):
+                    os.rmdir(sockets)
+            return place.remove(home)
 
 
 def status(home: Path) -> Status:
@@ -182,8 +182,8 @@ def _start(home: Path) -> Server:
             remedy="Set LOYALTY_HOME to another folder; or dump what you need with that version, "
             "remove the data with `loyalty db stop --remove-data`, and load it again.",
         )
-    postmaster = _started_by_another(cluster) or _launch(cluster, programs)
     password = passwords(directory)
+    postmaster = _started_by_another(cluster) or _launch(cluster, programs)
     server = Server(postmaster.port, password[ROLE])
     create_databases(server, password[SUPERUSER])
     known = {

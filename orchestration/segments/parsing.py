@@ -91,7 +91,8 @@ def _load(text: str | None) -> Any:
 
 def _number(digits: str) -> Decimal:
     try:
-        return Decimal(digits)
+        # A zero may have any exponent, and with one of 20,000 PostgreSQL refuses it.
+        return Decimal(digits) or Decimal(0)
     except InvalidOperation:
         return Decimal("NaN")
 
@@ -132,7 +133,8 @@ def _check_text(path: Path, text: str) -> None:
 
 
 def _check_number(path: Path, number: Decimal) -> None:
-    if number.is_nan() or abs(number) >= LARGEST_NUMBER:
+    # Not abs(), which rounds, and overflows with exponents that JSON may have.
+    if number.is_nan() or number.copy_abs() >= LARGEST_NUMBER:
         raise RuleError(path, "the number is too large, or none; numbers stay under 10^15")
     exponent = number.as_tuple().exponent
     if number != 0 and isinstance(exponent, int) and exponent < -MAXIMUM_DECIMALS:

@@ -27,14 +27,20 @@ def prepare(connection: psycopg.Connection[TupleRow]) -> list[str]:
     Raises:
         LoyaltyError: The role may not create schemas in this database, or it is read-only.
     """
+    if _is(connection, "select current_setting('transaction_read_only')::boolean"):
+        raise LoyaltyError(
+            "The warehouse is read-only: a standby, or default_transaction_read_only is on.",
+            remedy="Let LOYALTY_WAREHOUSE_URL point to the primary server, or turn that setting off"
+            " for the warehouse's role or database.",
+        )
     with connection.transaction():
         # Two commands may start at once on a new warehouse: the second waits for the first.
         connection.execute("select pg_advisory_xact_lock(hashtext('loyalty.frame'))")
         try:
             for schema in SCHEMAS:
-                if not _exists(connection, "select to_regnamespace(%s) is not null", schema):
+                if not _is(connection, "select to_regnamespace(%s) is not null", schema):
                     connection.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
-            if not _exists(connection, "select to_regclass(%s) is not null", "ops.migrations"):
+            if not _is(connection, "select to_regclass(%s) is not null", "ops.migrations"):
                 connection.execute(
                     "create table ops.migrations ("
                     "name text primary key, applied_at timestamptz not null default now())"
@@ -47,7 +53,7 @@ def prepare(connection: psycopg.Connection[TupleRow]) -> list[str]:
                     connection.execute("insert into ops.migrations (name) values (%s)", [name])
                     applied.append(name)
             return applied
-        except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction) as error:
+        except errors.InsufficientPrivilege as error:
             raise LoyaltyError(
                 f"The warehouse cannot be prepared: {error.diag.message_primary}.",
                 remedy="The warehouse role needs CREATE on its database: "
@@ -55,8 +61,8 @@ def prepare(connection: psycopg.Connection[TupleRow]) -> list[str]:
             ) from error
 
 
-def _exists(connection: psycopg.Connection[TupleRow], query: str, name: str) -> bool:
-    row = connection.execute(query.encode(), [name]).fetchone()
+def _is(connection: psycopg.Connection[TupleRow], query: str, *names: str) -> bool:
+    row = connection.execute(query.encode(), names or None).fetchone()
     return bool(row and row[0])
 
 

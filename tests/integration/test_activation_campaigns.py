@@ -105,3 +105,19 @@ def test_the_audience_of_a_held_segment_is_held_with_it(shop: World) -> None:
         "written",
         "unchanged",
     ]
+
+
+def test_one_segments_run_leaves_audiences_alone_that_other_segments_are_part_of(
+    shop: World,
+) -> None:
+    shop.customers(1, range(100, 400))
+    shop.segment(12, 1, name="Bronze")
+    shop.stays(12, 1, range(100, 400))
+    shop.members(12, [100])
+    shop.campaign(5, 1, {"target_segments": ["Gold", "Bronze"]})
+    shop.campaign(6, 1, {"target_segments": ["Gold"]})
+    assert shop.activate(dry_run=True).problems  # Bronze is held, and campaign 5 with it
+    result = shop.activate(segment="Gold")
+    assert [(c.campaign_id, c.status) for c in result.campaigns] == [(5, "skipped"), (6, "written")]
+    assert "without --segment" in str(result.campaigns[0].reason)
+    assert audience(shop, 5)[0] is None

@@ -308,6 +308,39 @@ def test_removed_data_are_gone_and_the_server_starts_anew(home: Path) -> None:
     assert embedded.ensure_running(home).password != first.password
 
 
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_folder_of_somebody_else_is_neither_taken_nor_removed(
+    new_home: Path, through_a_link: bool
+) -> None:
+    folder = new_home.with_name("disk") if through_a_link else new_home / "postgres"
+    (folder / "data").mkdir(parents=True)
+    new_home.mkdir(exist_ok=True)
+    if through_a_link:
+        (new_home / "postgres").symlink_to(folder)
+    (folder / "data" / "PG_VERSION").write_text("18\n")
+    (folder / "data" / "postmaster.pid").write_text("1\n")
+    before = sorted(folder.rglob("*"))
+    try:
+        for touch in (embedded.ensure_running, embedded.remove):
+            with pytest.raises(LoyaltyError, match="holds data, which is not the embedded"):
+                touch(new_home)
+        assert sorted(folder.rglob("*")) == before
+        assert (folder / "data" / "postmaster.pid").read_text() == "1\n"
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_removal_leaves_what_others_put_beside_the_data(home: Path) -> None:
+    (home / "postgres" / "backup.dump").write_text("mine")
+    (home / "elsewhere").mkdir()
+    (home / "elsewhere" / "old.log").write_text("mine")
+    (home / "postgres" / "server.log.old").symlink_to(home / "elsewhere")
+    assert embedded.remove(home)
+    assert [path.name for path in (home / "postgres").iterdir()] == ["backup.dump"]
+    assert (home / "elsewhere" / "old.log").exists()
+    assert not embedded.remove(home)
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="only root can make a folder that only root may enter")
 def test_home_and_programs_below_a_folder_of_roots_alone_work(
     base: Path, monkeypatch: pytest.MonkeyPatch

@@ -22,6 +22,7 @@ HOSTILE = [
     '{"field": "email", "op": "is_set"}',
     '{"field": "points_balance; drop table raw.shops", "op": "is_set"}',
     '{"field": "points_balance", "op": "eq", "value": 1e400}',
+    '{"field": "points_balance", "op": "eq", "value": 1e9999999}',
     '{"field": "last_order_at", "op": "within_last", "value": 1e12, "unit": "month"}',
     '{"field": "last_order_at", "op": "before", "value": "9999-12-31T23:59:59-23:59"}',
     '{"event": "points_earned", "aggregate": "count", "op": "eq", "value": 0}',
@@ -100,6 +101,16 @@ def test_a_hostile_rule_hurts_nobody_but_itself(new_database: Callable[[], str])
     stored = "select rule_error from ops.segment_rules where rule_status = 'invalid'"
     assert all(0 < len(error) < 1000 for (error,) in rows(target, stored))
     assert rows(target, "select segment_id from ops.segment_parameters") == [(1,)]
+
+
+def test_a_zero_with_an_exponent_that_postgresql_refuses_is_stored_as_zero(
+    new_database: Callable[[], str],
+) -> None:
+    rule = '{"field": "points_balance", "op": "in", "value": [0e-20000, 1]}'
+    target = filled(new_database, segment(1, RICH % 500), segment(2, rule))
+    assert compile_rules(target).statuses == {"valid": 2}
+    numbers = "select numbers::text from ops.segment_parameters where segment_id = 2"
+    assert rows(target, numbers) == [("{0,1}",)]
 
 
 def test_a_warehouse_without_segments_says_what_to_do(new_database: Callable[[], str]) -> None:

@@ -31,7 +31,7 @@ def orders(history: History) -> dict[tuple[int, str], Row]:
     promoted: set[tuple[int, str]] = set()
     for rows in entries(history).values():
         for row in rows:
-            if row["order_id"] is None:
+            if not row["order_id"]:
                 continue
             key = (known[row["customer_id"]]["shop_id"], row["order_id"])
             if row["transaction_type"] == "earned" and row["source"] == "purchase":
@@ -43,7 +43,11 @@ def orders(history: History) -> dict[tuple[int, str], Row]:
 
     conversions: dict[tuple[int, str], Row] = {}
     for row in sorted(history.rows("referral_conversions"), key=lambda row: row["id"]):
-        if row["referred_customer_id"] in known and exists(row["converted_at"], history.as_of):
+        if (
+            row["order_id"]
+            and row["referred_customer_id"] in known
+            and exists(row["converted_at"], history.as_of)
+        ):
             key = (known[row["referred_customer_id"]]["shop_id"], row["order_id"])
             conversions.setdefault(key, row)
 
@@ -51,7 +55,7 @@ def orders(history: History) -> dict[tuple[int, str], Row]:
         (known[row["customer_id"]]["shop_id"], row["used_order_id"])
         for row in history.rows("redemption_logs")
         if row["customer_id"] in known
-        and row["used_order_id"] is not None
+        and row["used_order_id"]
         and exists(row["redeemed_at"], history.as_of)
     }
 

@@ -152,6 +152,14 @@ def test_a_value_that_does_not_fit_is_named_with_its_path(rule: str, error: str)
             "value: the number is too large, or none; numbers stay under 10^15",
         ),
         (
+            '{"field": "points_balance", "op": "eq", "value": -1e9999999}',
+            "value: the number is too large, or none; numbers stay under 10^15",
+        ),
+        (
+            '{"field": "points_balance", "op": "eq", "value": 1e-9999999}',
+            "value: numbers have at most 6 decimals",
+        ),
+        (
             '{"field": "points_balance", "op": "eq", "value": 0.0000001}',
             "value: numbers have at most 6 decimals",
         ),
@@ -159,6 +167,12 @@ def test_a_value_that_does_not_fit_is_named_with_its_path(rule: str, error: str)
 )
 def test_what_is_no_rule_at_all_says_so(rule: str | None, error: str) -> None:
     assert error_of(rule) == error
+
+
+@pytest.mark.parametrize("zero", ["0e-999999999999", "0e-20000", "0e999999999999", "-0", "-0.00"])
+def test_a_zero_is_zero_however_it_is_written(zero: str) -> None:
+    rule = parse(f'{{"field": "points_balance", "op": "gt", "value": {zero}}}', CATALOGUE)
+    assert in_words(rule, CATALOGUE) == "Points balance over 0"
 
 
 def test_conditions_that_this_version_does_not_evaluate_are_named() -> None:

@@ -16,7 +16,8 @@ purchases as (
     where
         transaction_type = 'earned'
         and source = 'purchase'
-        and order_id is not null
+        -- An empty order id is none.
+        and order_id != ''
 
 ),
 

@@ -22,7 +22,7 @@ ledger as (
         points_amount,
         campaign_id
     from {{ ref('int_point_entries') }}
-    where order_id is not null
+    where order_id != ''
 
 ),
 
@@ -44,7 +44,7 @@ conversions as (
         order_amount,
         converted_at
     from {{ ref('stg_referral_conversions') }}
-    where order_id is not null
+    where order_id != ''
 
 ),
 
@@ -54,7 +54,7 @@ redemptions as (
         customer_id,
         used_order_id
     from {{ ref('stg_redemption_logs') }}
-    where used_order_id is not null
+    where used_order_id != ''
 
 ),
 
@@ -167,6 +167,17 @@ traced_orders as (
             orders.shop_id = redeemed_orders.shop_id
             and orders.order_id = redeemed_orders.order_id
 
+),
+
+priced_orders as (
+
+    select
+        *,
+        -- A quotient may be an endless fraction, and half a cent then comes out a hair less: the
+        -- rounding to ten places mends it.
+        {{ money('coalesce(recorded_amount, round(kept_amount, 10))') }} as amount
+    from traced_orders
+
 )
 
 select
@@ -174,13 +185,11 @@ select
     order_id,
     customer_id,
     ordered_at,
-    -- A quotient may be an endless fraction, and half a cent then comes out a hair less: the inner
-    -- rounding mends it.
-    coalesce(recorded_amount, round(round(kept_amount, 10), 2))::numeric(14, 2) as amount,
+    amount,
     case
         when recorded_amount is not null then 'recorded'
-        when kept_amount is not null then 'implied'
+        when amount is not null then 'implied'
     end as amount_basis,
     points_earned,
     is_loyalty_order
-from traced_orders
+from priced_orders

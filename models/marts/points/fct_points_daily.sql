@@ -111,5 +111,5 @@ select
     expired::bigint as expired,
     (net - earned - bonus - adjusted - refunded + redeemed + expired)::bigint as other,
     closing_points::bigint as closing_points,
-    round(closing_points * {{ var('point_value') }}, 2)::numeric(14, 2) as points_liability
+    {{ money('closing_points * ' ~ var('point_value')) }} as points_liability
 from rolled
