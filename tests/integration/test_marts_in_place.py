@@ -1,0 +1,84 @@
+"""Marts are safe to build on: a run with nothing new writes no row and drops nobody's view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from oracles.history import random_history
+from psycopg import Connection, sql
+from psycopg.rows import TupleRow
+from warehouses import build, filled_warehouse
+
+from orchestration import segments
+from orchestration.build import run_dbt
+from orchestration.database import Database
+
+AS_OF = "2025-01-08T15:30:00+00:00"
+VIEWS = """
+create schema analyst;
+create view analyst.orders as select * from marts.fct_orders;
+create view analyst.customers as select * from marts.dim_customers;
+create view analyst.members as select * from marts.customer_segment_memberships;
+"""
+TABLES = "select table_name from information_schema.tables " + (
+    "where table_schema = 'marts' and table_type = 'BASE TABLE'"
+)
+
+
+def row_versions(connection: Connection[TupleRow]) -> dict[str, str]:
+    """Which version of each row every mart holds: any write to a row changes it."""
+    names = [name for (name,) in connection.execute(TABLES)]
+    versions = {}
+    for name in names:
+        query = sql.SQL("select string_agg(ctid::text || xmin, ',' order by ctid) from marts.{}")
+        row = connection.execute(query.format(sql.Identifier(name))).fetchone()
+        assert row
+        versions[name] = row[0]
+    return versions
+
+
+@pytest.fixture(scope="module")
+def built(server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Database, Path]:  # type: ignore[no-untyped-def]
+    source, target = (server.url(server.create_database()) for _ in range(2))
+    history = random_history(4, customers=6)
+    history.add(
+        "customer_segments",
+        shop_id=1,
+        name="Has points",
+        criteria={"field": "points_balance", "op": "gt", "value": 0},
+    )
+    warehouse = filled_warehouse(source, target, history.tables)
+    segments.compile_rules(warehouse)
+    folder = tmp_path_factory.mktemp("dbt")
+    build(warehouse, AS_OF, folder)
+    return warehouse, folder
+
+
+def test_a_full_refresh_writes_no_equal_row_and_keeps_the_views_of_analysts(
+    built: tuple[Database, Path],
+) -> None:
+    warehouse, folder = built
+    with warehouse.connect() as connection:
+        connection.execute(VIEWS)
+        before = row_versions(connection)
+        members = connection.execute("select count(*) from analyst.members").fetchone()
+    assert members
+    assert members[0] > 0
+    arguments = ["build", "--full-refresh", "--exclude-resource-type", "unit_test"]
+    arguments += ["--vars", f"{{as_of: '{AS_OF}'}}"]
+    result = run_dbt(warehouse, arguments, target_dir=folder, quiet=True)
+    assert not result.failures
+    with warehouse.connect() as connection:
+        assert row_versions(connection) == before
+        assert len(before) > 12
+        for view in ("orders", "customers", "members"):
+            connection.execute(f"select count(*) from analyst.{view}")
+
+
+def test_the_unit_tests_of_the_models_pass(built: tuple[Database, Path]) -> None:
+    warehouse, folder = built
+    arguments = ["test", "--select", "test_type:unit"]
+    result = run_dbt(warehouse, arguments, target_dir=folder, quiet=True)
+    assert not result.failures, "\n".join(result.failures)
+    assert result.counts["pass"] > 15
