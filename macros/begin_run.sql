@@ -46,6 +46,8 @@
         {%- endif -%}
     {%- endif %}
 
+    {{- require_upstream(last[0][0], instant) }}
+
     insert into ops.dbt_runs (invocation_id, target, sync_id, as_of, started_at)
     values ('{{ invocation_id }}', '{{ target.name }}', {{ last[0][0] }}, {{ instant }}, now())
 {% endmacro %}

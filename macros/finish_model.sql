@@ -4,7 +4,7 @@
         {#- A new table has no statistics until somebody takes them. -#}
         analyze {{ this }};
     {%- endif -%}
-    {%- if materialized == 'incremental' %}
+    {%- if materialized in ('incremental', 'table') %}
     insert into ops.model_watermarks (model, sync_id, as_of, built_at)
     select
         '{{ this.schema }}.{{ this.identifier }}',

@@ -157,9 +157,14 @@ def run_dbt(
         cwd=PROJECT_DIR,
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL if quiet else None,
+        stdout=subprocess.DEVNULL if quiet else subprocess.PIPE,
+        encoding="utf-8",
     )
+    # Through us, so that what dbt says of being stopped, stack and all, is not shown.
     with stopped_with_us(process):
+        for line in process.stdout or ():
+            sys.stdout.write(line)
+            sys.stdout.flush()
         process.wait()
     if not results_file.exists():
         raise LoyaltyError(

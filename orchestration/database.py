@@ -75,7 +75,7 @@ class Database:
         try:
             connection = psycopg.connect(autocommit=True, prepare_threshold=None, **fields)
         except psycopg.Error as error:
-            raise self._unreachable(error) from None
+            raise self.explained(error) from None
         try:
             self.require_version(connection.info.server_version)
         except LoyaltyError:
@@ -101,7 +101,8 @@ class Database:
                 remedy=f"PostgreSQL {MINIMUM_VERSION} or newer is needed.",
             )
 
-    def _unreachable(self, error: psycopg.Error) -> LoyaltyError:
+    def explained(self, error: psycopg.Error) -> LoyaltyError:
+        """In plain words, why a connection could not be had, and what to do."""
         text = str(error)
         is_transient = False
         if "password authentication failed" in text or "no password supplied" in text:

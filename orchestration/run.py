@@ -185,6 +185,6 @@ def _plain(event: object) -> str:
     if data.user_failure_data and data.user_failure_data.description:
         remedy = data.user_failure_data.metadata.get("what_to_do")
         text = str(data.user_failure_data.description)
-        return f"{text} {remedy.value}" if remedy else text
+        return f"{text}\n{remedy.value}" if remedy else text
     cause = data.error.cause or data.error if data.error else None
     return str(cause.message).strip() if cause else "failed without saying why"

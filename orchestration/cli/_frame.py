@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -19,6 +20,8 @@ from orchestration.settings import Settings
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON instead of text.")]
 
@@ -46,6 +49,11 @@ def settings() -> Settings:
 def databases() -> Databases:
     """Both databases, the embedded server started where it is needed."""
     return open_databases(settings())
+
+
+def plain(text: str) -> str:
+    """Text that others typed, for a terminal: what could steer it is escaped."""
+    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
 
 
 def print_json(value: Any) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from orchestration.activation import ActivationResult, SegmentResult
 from orchestration.activation import activate as write_back
-from orchestration.cli._frame import Json, databases, out, print_json
+from orchestration.cli._frame import Json, databases, out, plain, print_json
 
 SEGMENTS_SHOWN = 50
 NOTES_SHOWN = 20
@@ -122,7 +122,7 @@ def _segment_table(segments: list[SegmentResult]) -> Table:
         table.add_column(name.capitalize(), justify="right", no_wrap=True)
     for segment in segments:
         counts = (f"{getattr(segment, name):,}" for name in shown)
-        table.add_row(escape(segment.name), escape(segment.shop_domain), *counts)
+        table.add_row(escape(plain(segment.name)), escape(plain(segment.shop_domain)), *counts)
     return table
 
 

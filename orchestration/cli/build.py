@@ -36,8 +36,8 @@ def build(
 ) -> None:
     """Compile the segment rules, then build and test the dbt models."""
     effective = settings()
+    instant, folder = parse_as_of(as_of), dbt_target_dir(effective)
     warehouse = open_databases(effective).warehouse
-    instant = parse_as_of(as_of)
     with writer_lock(warehouse, waiting=lambda message: err.print(message, markup=False)):
         past = is_past(warehouse, instant)
         if past:
@@ -46,7 +46,7 @@ def build(
         arguments = dbt_build_arguments(
             as_of=instant, past=past, full_refresh=full_refresh, select=select
         )
-        result = run_dbt(warehouse, arguments, target_dir=dbt_target_dir(effective), quiet=json)
+        result = run_dbt(warehouse, arguments, target_dir=folder, quiet=json)
     if json:
         print_json(asdict(result))
     else:

@@ -96,13 +96,15 @@ def _print(result: runner.RunResult) -> None:
     for name in result.failed_checks:
         err.print(f"  failed  {name}", markup=False)
     for failure in result.failures:
-        err.print(f"  failed  {failure}", markup=False)
+        err.print(f"  failed  {failure}".replace("\n", "\n          "), markup=False)
 
 
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[None]:
     """Shows the running step: a live line in a terminal, one line per step otherwise."""
     logger = logging.getLogger(runner.PROGRESS_LOGGER)
+    # What Dagster's libraries say outside of a step would go to the terminal, stacks and all.
+    logging.getLogger("dagster").addHandler(logging.NullHandler())
     if quiet:
         yield
         return
@@ -124,7 +126,7 @@ class _ProgressHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, "dagster_meta", {}).get("dagster_event")
         if event is None:
-            # Errors and stacks are for Dagster's UI: what failed is said at the end, in plain words.
+            # Errors and stacks are for Dagster's UI: what failed is said at the end, plainly.
             if record.levelno == logging.WARNING and not record.exc_info:
                 err.print(getattr(record, "dagster_meta", {})["orig_message"], markup=False)
             return

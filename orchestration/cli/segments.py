@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from orchestration.cli._frame import Json, databases, err, group, out, print_json
+from orchestration.cli._frame import Json, databases, err, group, out, plain, print_json
 from orchestration.segments import (
     RuleError,
     assess,
@@ -40,8 +40,8 @@ def list_(json: Json = False) -> None:
     table.add_column("customers", justify="right")
     for segment in found:
         table.add_row(
-            Text(segment.shop_domain or ""),
-            Text(segment.name),
+            Text(plain(segment.shop_domain or "")),
+            Text(plain(segment.name)),
             Text(segment.rule_status, style=_STYLES.get(segment.rule_status, "dim")),
             f"{segment.customer_count:,}",
         )
@@ -110,8 +110,8 @@ def _print(checked: list[dict[str, Any]]) -> None:
     if not (checked and "file" in checked[0]):
         out.print(f"{len(checked)} rules checked, {len(invalid)} cannot be used.")
     elif not invalid:
-        out.print(Text(f"Valid: {checked[0]['rule_in_words']}."))
+        out.print(Text(plain(f"Valid: {checked[0]['rule_in_words']}.")))
 
 
 def _print_error(subject: str, error: str) -> None:
-    err.print(Text.assemble((subject, "bold"), f"\n  {error}"))
+    err.print(Text.assemble((plain(subject), "bold"), f"\n  {plain(error)}"))

@@ -119,7 +119,11 @@ def compile_segment_rules(
     except LoyaltyError as error:
         raise failure(error) from error
     for rule in report.invalid:
-        context.log.warning(f"segment {rule.rule.segment_id}: {rule.error}")
+        context.log.info(f"segment {rule.rule.segment_id}: {rule.error}")
+    if report.invalid:
+        context.log.warning(
+            f"{len(report.invalid)} segment rules cannot be used; `loyalty segments list` says why."
+        )
     metadata = {**report.statuses, "shapes": report.shapes, "rows_written": report.rows_written}
     for key in PLAN_KEYS:
         yield dg.MaterializeResult(asset_key=key, metadata=metadata)

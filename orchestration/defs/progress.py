@@ -13,6 +13,7 @@ def _forward(_: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.getLogger(PROGRESS_LOGGER)
     logger.setLevel(logging.DEBUG)  # a step that starts or succeeds is a debug event
     logger.propagate = False
+    logger.addHandler(logging.NullHandler())  # else Python prints the warnings that nobody hears
     return logger
 
 

@@ -109,7 +109,8 @@ def remove(home: Path) -> bool:
     home = _absolute(home)
     with plain_words(home):
         if not place.folder(home).exists():
-            (home / "postgres").unlink(missing_ok=True)
+            if (home / "postgres").is_symlink():
+                (home / "postgres").unlink()
             return False
         with _lock(home):
             directory = place.folder(home)

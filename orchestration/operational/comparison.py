@@ -125,10 +125,11 @@ def _compare_table(table: sa.Table, relation: Relation | None) -> Iterator[Diffe
 def _compare_privileges(table: str, relation: Relation, needed: list[str]) -> Iterator[Difference]:
     if relation.hides_rows:
         yield Difference(
-            Severity.WARNING,
+            Severity.ERROR,
             table,
             None,
-            "row-level security may hide rows from this role; what it hides counts as deleted",
+            "row-level security applies to this role, and what it hides would count as deleted: "
+            "let the role bypass it (alter role … bypassrls)",
         )
     if relation.is_readable:
         return
@@ -183,7 +184,11 @@ def _compare_column(
 
 def _compare_keys(table: sa.Table, relation: Relation) -> Iterator[Difference]:
     key = tuple(column.name for column in table.primary_key)
-    if relation.primary_key != key:
+    if relation.kind == "p" and set(key) < set(relation.primary_key):
+        # A partitioned table's key must hold what it is partitioned by.
+        problem = f"its primary key is ({', '.join(relation.primary_key)}): ids may repeat"
+        yield Difference(Severity.WARNING, table.name, None, problem)
+    elif relation.primary_key != key:
         problem = (
             f"its primary key is ({', '.join(relation.primary_key)}); (id) is needed"
             if relation.primary_key

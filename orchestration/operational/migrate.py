@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -43,7 +44,7 @@ def create(database: Database, schema: str = "public") -> list[str]:
         with engine.begin() as connection:
             return _create(connection, database, schema)
     except sa.exc.DBAPIError as error:
-        raise _in_plain_words(error.orig, database, schema) or error from error
+        raise _in_plain_words(error, database, schema) from error
     finally:
         engine.dispose()
 
@@ -110,16 +111,19 @@ def _relations(connection: sa.Connection, schema: str) -> set[str]:
     return set(rows)
 
 
-def _in_plain_words(
-    error: BaseException | None, database: Database, schema: str
-) -> LoyaltyError | None:
-    if not isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):
-        return None
+def _in_plain_words(error: sa.exc.DBAPIError, database: Database, schema: str) -> LoyaltyError:
+    said = error.orig.diag.message_primary if isinstance(error.orig, psycopg.Error) else None
+    if isinstance(error.orig, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):
+        remedy = (
+            "Its role needs CREATE on the schema, or on the database where the schema does not "
+            "exist yet. A database that the application already filled needs no create."
+        )
+    else:
+        remedy = "Nothing was changed. Name an empty schema in LOYALTY_OPERATIONAL_SCHEMA?"
     return LoyaltyError(
         f"The tables cannot be created in schema {schema} of the {database.name} at "
-        f"{database.location}: {error.diag.message_primary}.",
-        remedy="Its role needs CREATE on the schema, or on the database where the schema does not "
-        "exist yet. A database that the application already filled needs no create.",
+        f"{database.location}: {said or error.orig}.",
+        remedy=remedy,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -20,6 +21,8 @@ from orchestration.segments.parsing import MAXIMUM_BYTES, parse
 from orchestration.segments.predicate import CompiledRule, compile_criteria
 from orchestration.segments.words import in_words
 from orchestration.warehouse import prepare
+
+logger = logging.getLogger(__name__)
 
 # A rule that is too large is cut, not carried: one character more than may be is enough to tell.
 _RULES = sql.SQL("""
@@ -139,14 +142,14 @@ def assess(rule: StoredRule, catalogue: Catalogue) -> RuleResult:
         return RuleResult(rule, "manual")
     try:
         criteria = parse(rule.criteria, catalogue)
+        words, compiled = in_words(criteria, catalogue), compile_criteria(criteria, catalogue)
     except RuleError as error:
         return RuleResult(rule, "invalid", error=str(error))
-    return RuleResult(
-        rule,
-        "valid",
-        words=in_words(criteria, catalogue),
-        compiled=compile_criteria(criteria, catalogue),
-    )
+    except Exception:
+        # A mistake of ours in one merchant's rule must not stop the rules of all others.
+        logger.exception("The rule of segment %s cannot be compiled.", rule.segment_id)
+        return RuleResult(rule, "invalid", error="the rule could not be compiled: please report it")
+    return RuleResult(rule, "valid", words=words, compiled=compiled)
 
 
 def _store(connection: psycopg.Connection[TupleRow], results: Sequence[RuleResult]) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from sqlglot import exp, parse_one
 
@@ -139,11 +139,11 @@ def _expression(shape: Shape) -> exp.Expr:
         case Group("any", ()):
             return exp.false()
         case Group("all"):
-            return exp.and_(*map(_expression, shape.parts), dialect="postgres")
+            return exp.and_(*map(_expression, shape.parts), copy=False)
         case Group("any"):
-            return exp.or_(*map(_expression, shape.parts), dialect="postgres")
+            return exp.or_(*map(_expression, shape.parts), copy=False)
         case Group():
-            return exp.not_(_expression(shape.parts[0]))
+            return exp.not_(_expression(shape.parts[0]), copy=False)
         case SampleTest():
             sampled = _fill(_IS_SAMPLED, seed=_slot(shape.seed), share=_slot(shape.share))
             return _known(sampled)
@@ -191,7 +191,12 @@ def _subscript(array: str, index: exp.Expr) -> exp.Expr:
 
 
 def _fill(template: str, **parts: exp.Expr) -> exp.Expr:
-    return exp.replace_placeholders(parse_one(template, dialect="postgres"), **parts)
+    return exp.replace_placeholders(_parsed(template), **parts)
+
+
+@cache
+def _parsed(template: str) -> exp.Expr:
+    return parse_one(template, dialect="postgres")
 
 
 def _known(test: exp.Expr) -> exp.Expr:
@@ -202,4 +207,4 @@ def _known(test: exp.Expr) -> exp.Expr:
 
 
 def _sql(expression: exp.Expr) -> str:
-    return expression.sql(dialect="postgres", normalize_functions="lower")
+    return expression.sql(dialect="postgres", normalize_functions="lower", copy=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from psycopg.rows import TupleRow
 
 from orchestration.errors import LoyaltyError
 from orchestration.sync.extract import Block
+from orchestration.sync.failures import plain_errors
 from orchestration.sync.plan import TablePlan, type_name
 from orchestration.sync.source import Column
 
@@ -40,15 +42,29 @@ class Merged:
     deleted: int
 
 
-def clear_scratch(connection: psycopg.Connection[TupleRow]) -> None:
-    """Empties the scratch schema: a run that was killed leaves its tables there."""
-    drop_scratch(connection)
-    connection.execute(sql.SQL("create schema {}").format(sql.Identifier(SCRATCH)))
+@contextmanager
+def scratch_schema(connection: psycopg.Connection[TupleRow]) -> Iterator[None]:
+    """Has the scratch schema empty, for this connection alone; drops it at the end.
 
+    A run that was killed leaves its tables there. The writer lock does not do: where its connection
+    is lost, this one writes on, and must not find another sync's rows in its tables.
 
-def drop_scratch(connection: psycopg.Connection[TupleRow]) -> None:
-    """Drops the scratch schema and whatever is left in it."""
-    connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(SCRATCH)))
+    Raises:
+        LoyaltyError: Another sync is still at work there.
+    """
+    drop = sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(SCRATCH))
+    with plain_errors("warehouse"), connection.transaction():
+        connection.execute("set local lock_timeout = '60s'")
+        connection.execute("select pg_advisory_lock(hashtext(%s))", [SCRATCH])
+        connection.execute(drop)
+        connection.execute(sql.SQL("create schema {}").format(sql.Identifier(SCRATCH)))
+    try:
+        yield
+    finally:
+        # A sync that fails (the disk is full, say) does not keep its copies until the next one.
+        # Where the connection is lost, the next one drops them.
+        with suppress(psycopg.Error):
+            connection.execute(drop)
 
 
 def load(
@@ -100,12 +116,15 @@ def load(
 def _finish_build(
     cursor: psycopg.Cursor[TupleRow], plan: TablePlan, scratch: sql.Identifier
 ) -> None:
-    cursor.execute(
-        sql.SQL(
-            "alter table {} alter column _sync_id drop default, "
-            "alter column _synced_at drop default, add primary key ({})"
-        ).format(scratch, _names(plan.source.key))
-    )
+    try:
+        cursor.execute(
+            sql.SQL(
+                "alter table {} alter column _sync_id drop default, "
+                "alter column _synced_at drop default, add primary key ({})"
+            ).format(scratch, _names(plan.source.key))
+        )
+    except errors.UniqueViolation:
+        raise _repeated_key(plan) from None
     names = {column.name for column in plan.columns}
     for index in INDEXES.get(plan.name, ()):
         if names.issuperset(index):
@@ -123,6 +142,7 @@ def merge(
     connection: psycopg.Connection[TupleRow],
     plan: TablePlan,
     stamp: Stamp,
+    rows: int,
     *,
     allow_large_changes: bool,
 ) -> Merged:
@@ -130,15 +150,24 @@ def merge(
 
     Rows whose values are the same, byte for byte, are not written.
 
+    Args:
+        connection: The warehouse.
+        plan: What to merge.
+        stamp: What changed rows get.
+        rows: How many rows the staging table holds.
+        allow_large_changes: Whether the brake is off.
+
     Raises:
         LoyaltyError: The brake: too large a part of the table has vanished from the source. Or a
-            view depends on a column whose type must be widened.
+            view depends on a column whose type must be widened. Or the source repeats a key.
     """
     _follow_columns(connection, plan)
     deleted = _tombstone(connection, plan, stamp)
     if deleted > _BRAKE_ROWS and not allow_large_changes:
         _brake(connection, plan, deleted)
     changed = _upsert(connection, plan, stamp)
+    if _live(connection, plan) != rows:
+        raise _repeated_key(plan)
     if changed or deleted:
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier("raw", plan.name)))
     return Merged(changed, deleted)
@@ -174,12 +203,7 @@ def _tombstone(connection: psycopg.Connection[TupleRow], plan: TablePlan, stamp:
 
 
 def _brake(connection: psycopg.Connection[TupleRow], plan: TablePlan, deleted: int) -> None:
-    row = connection.execute(
-        sql.SQL("select count(*) from {} where _deleted_at is null").format(
-            sql.Identifier("raw", plan.name)
-        )
-    ).fetchone()
-    live = deleted + (row[0] if row else 0)
+    live = deleted + _live(connection, plan)
     if deleted > _BRAKE_SHARE * live:
         raise LoyaltyError(
             f"{deleted:,} of the {live:,} rows of {plan.source.schema}.{plan.name} have vanished "
@@ -187,6 +211,24 @@ def _brake(connection: psycopg.Connection[TupleRow], plan: TablePlan, deleted: i
             remedy="Is it half restored, or the wrong one? If the rows are meant to be gone, "
             "run it again with --allow-large-changes.",
         )
+
+
+def _live(connection: psycopg.Connection[TupleRow], plan: TablePlan) -> int:
+    row = connection.execute(
+        sql.SQL("select count(*) from {} where _deleted_at is null").format(
+            sql.Identifier("raw", plan.name)
+        )
+    ).fetchone()
+    return row[0] if row else 0
+
+
+def _repeated_key(plan: TablePlan) -> LoyaltyError:
+    # A primary key does not reach into the tables that inherit from its table.
+    return LoyaltyError(
+        f"{plan.source.schema}.{plan.name} of the operational database has several rows of the "
+        f"same key ({', '.join(plan.source.key)}). Nothing was changed.",
+        remedy="Tables that inherit from it repeat keys: give their rows keys of their own.",
+    )
 
 
 def _upsert(connection: psycopg.Connection[TupleRow], plan: TablePlan, stamp: Stamp) -> int:

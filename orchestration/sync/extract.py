@@ -32,11 +32,12 @@ set local extra_float_digits = 1
 """Fixes how values look as text, wherever a type travels or is compared as text."""
 
 # Only `set local`: a pooler in transaction mode keeps nothing else. The limits are for the
-# source's sake: a sync that hangs must not hold its snapshot or its locks for ever.
+# source's sake: a sync that hangs must not hold its snapshot or its locks for ever. Its connections
+# are idle while the warehouse builds the indexes of a first load, which may well take an hour.
 _LIMITS = """
 set local lock_timeout = '30s';
 set local statement_timeout = '2h';
-set local idle_in_transaction_session_timeout = '10min';
+set local idle_in_transaction_session_timeout = '2h';
 set local row_security = off;
 set local client_encoding = 'UTF8'
 """

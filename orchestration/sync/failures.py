@@ -27,7 +27,12 @@ def plain_errors(name: str) -> Iterator[None]:
         remedy = "Somebody holds a lock for long (a migration?); run the sync again after that."
         raise _failure(name, error, remedy) from error
     except errors.InsufficientPrivilege as error:
-        remedy = "Grant the right to the login; `loyalty operational grants` prints what it needs."
+        remedy = (
+            "The warehouse role needs CREATE on its database, and to own what it made there: "
+            "grant create on database <warehouse> to <role>."
+            if name == "warehouse"
+            else "Grant the right to the login; `loyalty operational grants` prints what it needs."
+        )
         raise _failure(name, error, remedy) from error
     except psycopg.Error as error:
         remedy = "Nothing of this sync is visible in raw; run it again."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -80,11 +80,10 @@ def sync(
     names = tuple(dict.fromkeys(tables)) if tables else TABLES
     with (
         writer_lock(warehouse, waiting=progress.waiting),
-        warehouse.connect(autocommit=True, client_encoding="UTF8") as target,
+        _prepared(warehouse) as target,
+        apply.scratch_schema(target),
     ):
-        prepare(target)
         with plain_errors("warehouse"):
-            apply.clear_scratch(target)
             before = state.raw_state(target)
             row = target.execute("select clock_timestamp()").fetchone()
         assert row is not None  # noqa: S101
@@ -113,8 +112,14 @@ def sync(
                 for table in loaded
             ]
             state.record(target, after, row[0], results, warnings)
-            apply.drop_scratch(target)
     return SyncResult(stamp.sync_id, stamp.at, results, warnings)
+
+
+@contextmanager
+def _prepared(warehouse: Database) -> Iterator[psycopg.Connection[TupleRow]]:
+    with warehouse.connect(autocommit=True, client_encoding="UTF8") as target:
+        prepare(target)
+        yield target
 
 
 def _load(
@@ -155,7 +160,9 @@ def _apply(
         apply.move(target, plan)
         merged = apply.Merged(loaded.rows, 0)
     else:
-        merged = apply.merge(target, plan, stamp, allow_large_changes=allow_large_changes)
+        merged = apply.merge(
+            target, plan, stamp, loaded.rows, allow_large_changes=allow_large_changes
+        )
     return TableResult(
         table_name=plan.name,
         mode=plan.mode,

@@ -140,7 +140,7 @@ def _table(
             columns.append(Column(column, wide_type(oid, types)))
         else:
             unreadable.append(column)
-    if not columns or set(unreadable) & set(key.values()):
+    if unreadable and (not columns or set(unreadable) & set(key.values())):
         raise LoyaltyError(
             f"The login may not read {where} (columns {', '.join(unreadable)}).",
             remedy=f"Let its owner grant select on {schema}.{name}; "

@@ -60,6 +60,15 @@ def test_nothing_held_is_exit_code_0(shop: World) -> None:
     assert "The run wrote 52 rows." in result.output
 
 
+def test_control_characters_of_a_name_do_not_reach_the_terminal(shop: World) -> None:
+    shop.marts.execute(
+        "update marts.customer_segments set name = E'a\\x1b[2J' where segment_id = 11"
+    )
+    result = CliRunner().invoke(app, ["--dry-run"])
+    assert "a\\x1b[2J" in result.output
+    assert "\x1b" not in result.output
+
+
 def test_json_holds_everything(shop: World) -> None:
     result = CliRunner().invoke(app, ["--json", "--shop", "shop-1.myshopify.com"])
     assert result.exit_code == 1

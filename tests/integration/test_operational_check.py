@@ -152,6 +152,21 @@ def test_a_partitioned_table_is_looked_at_and_its_partitions_are_not_extra(forei
     ]
 
 
+def test_a_key_that_holds_the_id_and_what_the_table_is_partitioned_by_is_a_warning(
+    foreign: str,
+) -> None:
+    execute(
+        foreign,
+        "alter table point_transactions rename to transactions_2",
+        "create table point_transactions (like transactions_2 including defaults)"
+        " partition by range (created_at)",
+        "alter table point_transactions add primary key (id, created_at)",
+    )
+    found = [str(each) for each in check(database(foreign)) if each.severity is not Severity.INFO]
+    assert "point_transactions: its primary key is (id, created_at): ids may repeat" in found
+    require(database(foreign))
+
+
 def test_wrong_types_are_errors_and_wider_ones_notes(foreign: str) -> None:
     execute(
         foreign,
@@ -251,14 +266,16 @@ def test_the_grants_of_a_reader_allow_no_write(foreign: str) -> None:
         execute(url, "update customer_segments set customer_count = 1")
 
 
-def test_row_level_security_that_filters_this_role_is_a_warning(foreign: str) -> None:
+def test_row_level_security_that_filters_this_role_is_an_error_as_it_is_to_the_sync(
+    foreign: str,
+) -> None:
     role, url = login(foreign)
     execute(
         foreign,
         f"grant select on all tables in schema public to {role}",
         "alter table shops enable row level security",
     )
-    assert beyond_additions(check(database(url))) == [("warning", "shops")]
+    assert beyond_additions(check(database(url))) == [("error", "shops")]
     assert beyond_additions(check(database(foreign))) == []
 
 

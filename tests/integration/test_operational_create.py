@@ -202,6 +202,14 @@ def test_a_role_that_may_not_create_is_told_so(new_database: Callable[[], str]) 
             create(database(limited), schema)
 
 
+def test_a_name_that_something_else_has_taken_is_named(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    with psycopg.connect(url) as connection:
+        connection.execute("create domain campaigns as integer")
+    with pytest.raises(LoyaltyError, match='type "campaigns" already exists'):
+        create(database(url))
+
+
 def test_our_copy_enforces_enumerations_and_minimums_but_allows_null(
     new_database: Callable[[], str],
 ) -> None:

@@ -38,7 +38,9 @@ TABLES: dict[str, list[dict[str, Any]]] = {
             "email": "someone@mail.example",
             "email_opt_in": True,
         }
-        for id_, shop, points in ((1, 1, 600), (2, 1, 100), (3, 1, 700), (4, 1, 50), (5, 2, 999))
+        for id_, shop, points in (
+            *((1, 1, 600), (2, 1, 100), (3, 1, 700), (4, 1, 50), (5, 2, 999), (6, 1, 0)),
+        )
     ],
     "customer_segments": [
         {"id": 1, "shop_id": 1, "name": "Rich", "criteria": RICH},
@@ -52,6 +54,7 @@ TABLES: dict[str, list[dict[str, Any]]] = {
         for id_, segment, customer in (
             *((1, 1, 3), (2, 1, 4), (3, 2, 2), (4, 3, 4), (5, 5, 2)),
             (6, 3, 5),  # of another shop
+            (7, 5, 6),
         )
     ],
 }
@@ -106,7 +109,10 @@ def story(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Story:
         "delete from customer_loyalty_profiles where id = 4",
         f"update customer_segments set criteria = '{BROKEN}' where id = 4",
     )
-    story.build("update customer_loyalty_profiles set points_balance = 800 where id = 1")
+    story.build(
+        "update customer_loyalty_profiles set points_balance = 800 where id = 1",
+        "update customer_loyalty_profiles set shop_id = 2 where id = 6",
+    )
     return story
 
 
@@ -146,6 +152,13 @@ def test_a_customer_whom_the_source_deleted_leaves_every_segment(story: Story) -
         (1, 4, BEFORE, story.as_of[0]),
         (3, 4, BEFORE, story.as_of[2]),
         (4, 4, story.as_of[0], story.as_of[2]),
+    }
+
+
+def test_a_customer_whom_another_shop_has_now_leaves_every_segment(story: Story) -> None:
+    assert {stay for stay in story.stays[3] if stay[1] == 6} == {
+        (4, 6, story.as_of[0], story.as_of[3]),
+        (5, 6, BEFORE, story.as_of[3]),
     }
 
 
@@ -190,3 +203,17 @@ def test_the_past_is_built_beside_and_shows_the_stays_of_then(story: Story) -> N
     as_of = story.as_of[1].isoformat()
     story.dbt(dbt_build_arguments(as_of=as_of, past=True, select=SELECT))
     assert set(story.rows(STAYS.format("ops_asof"))) == story.stays[0]
+
+
+def test_constants_of_another_plan_stop_the_build_and_never_meet_a_wrong_predicate(
+    story: Story,
+) -> None:
+    with story.warehouse.connect(autocommit=True) as connection:
+        connection.execute(
+            "update raw.customer_segments set criteria = %s where id = 1",
+            ['{"field": "points_balance", "op": "lt", "value": 500}'],
+        )
+    compile_rules(story.warehouse)
+    arguments = dbt_build_arguments(select="int_segment_matches")
+    result = run_dbt(story.warehouse, arguments, target_dir=story.folder, quiet=True)
+    assert "int_segment_parameters" in " ".join(result.failures)

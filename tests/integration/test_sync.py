@@ -329,3 +329,24 @@ def test_source_and_warehouse_may_be_of_different_versions(
     )
     both.sync()
     assert both.differing() == []
+
+
+def test_rows_of_inheriting_tables_count_and_repeated_keys_are_refused(
+    new_database: NewDatabase,
+) -> None:
+    both = with_tables(new_database, THINGS, "create table more () inherits (things)")
+    both.write("insert into things values (1, 'own')", "insert into more values (2, 'inherited')")
+    both.sync("things")
+    assert both.rows("select id, name from raw.things order by id") == [
+        (1, "own"),
+        (2, "inherited"),
+    ]
+
+    both.write("insert into more values (1, 'again')")
+    with pytest.raises(LoyaltyError, match="several rows of the same key"):
+        both.sync("things")
+    assert both.rows("select name from raw.things where id = 1") == [("own",)]
+    with both.warehouse.connect(autocommit=True) as connection:
+        connection.execute("drop table raw.things")
+    with pytest.raises(LoyaltyError, match="several rows of the same key"):
+        both.sync("things")

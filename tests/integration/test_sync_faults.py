@@ -96,6 +96,7 @@ def test_an_interrupt_leaves_raw_as_it_was(things: Pair, place: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         things.sync("others", "things", progress=At(place, interrupt))
     assert things.versions("others", "things") == before
+    assert things.rows("select to_regnamespace('raw__build')") == [(None,)]
     things.sync("others", "things")
     assert things.differing("others", "things") == []
 
@@ -135,8 +136,8 @@ def test_kill_9_at_any_instant_leaves_the_last_state(
             assert victim.stdout.readline() == "applying\n"
             wait_for_lock(things)
         else:
-            while victim.stdout.readline().strip() != place:
-                pass
+            said = iter(victim.stdout)
+            assert any(line.strip() == place for line in said), "the sync ended before that"
         victim.send_signal(signal.SIGKILL)
 
     if is_first:
@@ -206,6 +207,30 @@ def test_two_syncs_at_once_follow_each_other(things: Pair) -> None:
     assert things.differing("others", "things") == []
 
 
+def test_a_sync_that_lost_the_writer_lock_keeps_the_next_one_out_until_it_ends(
+    things: Pair,
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        second = []
+
+        def lose_the_lock() -> None:
+            with things.warehouse.connect(autocommit=True) as connection:
+                connection.execute(
+                    "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                    "where datname = current_database() "
+                    "and application_name = 'loyalty-writer-lock'"
+                )
+            change_both(things)
+            second.append(pool.submit(things.sync, "others", "things"))
+            wait_for_lock(things)
+
+        first = things.sync("others", "things", progress=At("applying", lose_the_lock))
+        assert first.sync_id == 1
+        assert things.rows("select count(*) from raw.things where name = 'new'") == [(0,)]
+        assert second[0].result().sync_id == 2
+    assert things.differing("others", "things") == []
+
+
 def test_a_role_that_may_only_select_is_enough(new_database: NewDatabase) -> None:
     both = with_application(new_database)
     reader = "reader_" + both.source.fields["dbname"]
@@ -229,7 +254,7 @@ def test_a_role_that_may_only_select_is_enough(new_database: NewDatabase) -> Non
         assert all(c.is_equal for c in sync.verify(source, "public", both.warehouse))
 
         both.write(f"revoke select (welcome_points) on shops from {reader}")
-        with pytest.raises(LoyaltyError, match=r"may not read public\.shops .*welcome_points"):
+        with pytest.raises(LoyaltyError, match=r"no longer read public\.shops .*welcome_points"):
             sync.sync(source, "public", both.warehouse)
         both.write(f"revoke usage on schema public from public, {reader}")
         with pytest.raises(LoyaltyError, match="may not use the schema public"):

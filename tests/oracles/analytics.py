@@ -62,23 +62,20 @@ class _Facts:
         ]
         self.redemptions = self._mine(history, "redemption_logs", "redeemed_at")
         self.participations = self._mine(history, "campaign_participations", "joined_at")
-        links = {
-            row["id"] for row in history.rows("referral_links") if row["customer_id"] in self.people
-        }
-        self.conversions = [
-            row
-            for row in history.rows("referral_conversions")
-            if row["referral_link_id"] in links and exists(row["converted_at"], self.as_of)
-        ]
+        self.conversions = self._mine(
+            history, "referral_conversions", "converted_at", person="referred_customer_id"
+        )
         by_customer = spans_by_customer(history)
         self.spans = [span for person in self.people for span in by_customer.get(person, [])]
         self.orders = [row for key, row in orders(history).items() if key[0] == shop["id"]]
 
-    def _mine(self, history: History, table: str, moment: str) -> list[Row]:
+    def _mine(
+        self, history: History, table: str, moment: str, person: str = "customer_id"
+    ) -> list[Row]:
         return [
             row
             for row in history.rows(table)
-            if row["customer_id"] in self.people and exists(row[moment], self.as_of)
+            if row[person] in self.people and exists(row[moment], self.as_of)
         ]
 
     def periods(self, period_type: str) -> Iterator[tuple[date, datetime, datetime]]:

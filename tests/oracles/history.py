@@ -128,7 +128,7 @@ def _shop(
     )
     if number == 3:
         customers = 0 if draw.random() < 0.3 else 2
-    orders = [f"order-{index}" for index in range(customers * 3)]
+    orders = ["", *(f"order-{index}" for index in range(customers * 3))]  # an empty id is none
     people = [
         history.add(
             "customer_loyalty_profiles",

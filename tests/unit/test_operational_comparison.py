@@ -284,9 +284,9 @@ def test_column_privileges_do_where_they_cover_what_is_read() -> None:
     ]
 
 
-def test_row_level_security_is_a_warning() -> None:
+def test_row_level_security_is_an_error() -> None:
     found = only(compare(with_table("shops", hides_rows=True)))
-    assert found.severity is Severity.WARNING
+    assert found.severity is Severity.ERROR
     assert "row-level security" in found.problem
 
 
@@ -324,6 +324,6 @@ def test_a_schema_that_does_not_exist_is_said_to_be_so() -> None:
 def test_the_gravest_differences_come_first() -> None:
     catalogue = with_column("shops", "extra")
     relations = without(catalogue.relations, "referral_conversions")
-    relations["campaigns"] = replace(relations["campaigns"], hides_rows=True)
+    relations["campaigns"] = replace(relations["campaigns"], foreign_keys=frozenset())
     found = compare(replace(catalogue, relations=relations))
     assert [each.severity for each in found] == [Severity.ERROR, Severity.WARNING, Severity.INFO]

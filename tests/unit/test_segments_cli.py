@@ -41,6 +41,12 @@ def test_json_says_the_same_to_machines(rule: Path) -> None:
     assert checked["error"].startswith("field: unknown field")
 
 
+def test_control_characters_of_a_rule_do_not_reach_the_terminal(rule: Path) -> None:
+    rule.write_text(json.dumps({"field": "tier_name", "op": "eq", "value": "a\x1b]0;t\x07"}))
+    result = CliRunner().invoke(app, ["validate", str(rule)])
+    assert result.stdout == "Valid: Tier is a\\x1b]0;t\\x07.\n"
+
+
 def test_a_file_that_is_no_text_is_an_invalid_rule(rule: Path) -> None:
     rule.write_bytes(b"\xff\xfe{")
     result = CliRunner().invoke(app, ["validate", str(rule)])

@@ -4,6 +4,9 @@
 -- One row per stay of a customer in a segment. A build yields only the stays that open or close at
 -- its as_of, so that nothing is written where nobody enters or leaves.
 {%- if is_past %}
+-- It stands at the same place in the graph: Dagster refuses another order than the present's.
+-- depends_on: {{ ref('int_customer_features') }}, {{ ref('int_segment_application_members') }},
+-- {{ ref('int_segment_members') }}, {{ ref('int_segment_parameters') }}, {{ ref('int_segment_rules') }}
 select
     segment_id,
     shop_id,
@@ -24,7 +27,7 @@ evaluation as (
 
 ),
 
--- Invalid, inactive and stale segments keep their members, but for those whom the source deleted.
+-- Invalid, inactive and stale segments keep their members, but for those whom their shop lost.
 closing as (
 
     select
@@ -38,7 +41,9 @@ closing as (
     from {{ segment_known_stays() }} as stays
     left join {{ ref('int_segment_rules') }} as rules on stays.segment_id = rules.segment_id
     left join {{ ref('int_customer_features') }} as features
-        on stays.customer_id = features.customer_id
+        on
+            stays.customer_id = features.customer_id
+            and stays.shop_id = features.shop_id
     left join {{ ref('int_segment_members') }} as members
         on
             stays.segment_id = members.segment_id

@@ -22,7 +22,13 @@ ledger as (
         points_amount,
         campaign_id
     from {{ ref('int_point_entries') }}
-    where order_id != ''
+    -- The few entries that tell something of an order; most tell nothing but its purchase.
+    where
+        order_id != ''
+        and (
+            (transaction_type = 'refunded' and points_amount < 0)
+            or (transaction_type in ('earned', 'bonus') and campaign_id is not null)
+        )
 
 ),
 

@@ -48,4 +48,7 @@ select
     customers.last_points_earned_at
 from customers
 left join shops on shops.shop_id = customers.shop_id
-left join tiers on tiers.tier_id = customers.current_tier_id
+left join tiers
+    on
+        tiers.tier_id = customers.current_tier_id
+        and tiers.shop_id = customers.shop_id

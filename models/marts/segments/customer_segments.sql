@@ -47,7 +47,8 @@ computed as (
         coalesce(sizes.customer_count, 0) as customer_count,
         sizes.avg_lifetime_value::numeric(14, 2) as avg_lifetime_value,
         sizes.avg_points_balance::numeric(14, 2) as avg_points_balance,
-        {{ money("coalesce(sizes.points_balance, 0) * " ~ var('point_value')) }} as points_liability,
+        {{ money("coalesce(sizes.points_balance, 0) * " ~ var('point_value')) }}
+            as points_liability,
         coalesce(sizes.reachable_by_email, 0) as reachable_by_email,
         coalesce(sizes.reachable_by_sms, 0) as reachable_by_sms
     from rules

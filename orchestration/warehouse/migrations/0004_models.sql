@@ -8,7 +8,7 @@ create table ops.dbt_runs (
     finished_at timestamptz
 );
 
--- One row per incremental model, such as marts.dim_shops: the state of raw that it shows. Written
+-- One row per model that keeps rows, such as marts.dim_shops: the state of raw that it shows. Written
 -- in the transaction that wrote the model's rows (macros/finish_model.sql).
 create table ops.model_watermarks (
     model text primary key,

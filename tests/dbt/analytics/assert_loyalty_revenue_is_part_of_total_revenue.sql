@@ -1,5 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'loyalty_analytics'}}}) }}
--- Loyalty revenue is a part of total revenue, and total revenue is that of the dated orders.
+-- Loyalty revenue is a part of total revenue, and total revenue is that of the dated orders. A
+-- revenue too large for its column is NULL: the shop's sums are not compared then.
 with
 
 periods as (
@@ -8,8 +9,8 @@ periods as (
         shop_id,
         period_type,
         min(total_revenue - loyalty_revenue) as least_other_revenue,
-        sum(total_revenue) as total_revenue,
-        sum(loyalty_revenue) as loyalty_revenue
+        case when count(*) = count(total_revenue) then sum(total_revenue) end as total_revenue,
+        case when count(*) = count(loyalty_revenue) then sum(loyalty_revenue) end as loyalty_revenue
     from {{ ref('loyalty_analytics') }}
     group by shop_id, period_type
 
