@@ -27,6 +27,9 @@ DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
 STOP_SECONDS = 15.0
 """How long dbt has to cancel its queries when it is told to stop."""
 
+TOLD_SECONDS = 3.0
+"""How long dbt has to end by itself, where the signal that stopped us reached it, too."""
+
 _running: set[subprocess.Popen[Any]] = set()
 
 
@@ -192,14 +195,16 @@ def stop_dbt() -> None:
 
 
 def _stop(process: subprocess.Popen[Any]) -> None:
-    if process.poll() is not None:
+    # Ctrl-C in a terminal has told dbt already, and a second one would keep it from cancelling its
+    # queries: it is told only where it does not end by itself.
+    for tell in (None, signal.SIGINT, signal.SIGKILL):
+        if tell is not None:
+            process.send_signal(tell)
+        try:
+            process.wait(TOLD_SECONDS if tell is None else STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
         return
-    process.send_signal(signal.SIGINT)  # dbt cancels its queries
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def read_results(results_file: Path) -> BuildResult:
