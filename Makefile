@@ -24,7 +24,7 @@ dev: $(READY) ## Dagster's UI and daemon
 	@$(BIN)/loyalty dev
 
 test: $(READY) ## Every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY) ## ruff, mypy --strict, sqlfluff
 	$(BIN)/ruff check .

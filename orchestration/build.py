@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ from orchestration.settings import PROJECT_DIR, Settings
 DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
 """The dbt of this very environment, whatever the PATH says."""
 
+LINES_KEPT = 40
+"""How much of what dbt says last is kept, to tell why it stopped."""
 
 STOP_SECONDS = 15.0
 """How long dbt has to cancel its queries when it is told to stop."""
@@ -160,21 +163,31 @@ def run_dbt(
         cwd=PROJECT_DIR,
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL if quiet else subprocess.PIPE,
+        stdout=subprocess.PIPE,
         encoding="utf-8",
     )
     # Through us, so that what dbt says of being stopped, stack and all, is not shown.
+    said: deque[str] = deque(maxlen=LINES_KEPT)
     with stopped_with_us(process):
         for line in process.stdout or ():
-            sys.stdout.write(line)
-            sys.stdout.flush()
+            said.append(line)
+            if not quiet:
+                sys.stdout.write(line)
+                sys.stdout.flush()
         process.wait()
     if not results_file.exists():
         raise LoyaltyError(
-            f"dbt stopped before it built anything (exit code {process.returncode}).",
-            remedy=f"Its log says why: {target_dir / 'dbt.log'}",
+            f"dbt stopped before it built anything: {_reason(said)}",
+            remedy=f"Its whole log: {target_dir / 'dbt.log'}",
         )
     return read_results(results_file)
+
+
+def _reason(said: Iterable[str]) -> str:
+    """What dbt said after "Encountered an error", in one line; all of it where it said no such."""
+    lines = [" ".join(line.split()) for line in said if line.strip()]
+    starts = [n for n, line in enumerate(lines) if line.endswith("Encountered an error:")]
+    return " ".join(lines[starts[-1] + 1 :] if starts else lines) or "it said nothing"
 
 
 @contextmanager

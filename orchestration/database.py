@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,13 +41,23 @@ class Database:
         for driver in ("postgresql+psycopg://", "postgresql+psycopg2://"):
             url = url.replace(driver, "postgresql://", 1) if url.startswith(driver) else url
         try:
-            return {key: str(value) for key, value in conninfo.conninfo_to_dict(url).items()}
+            fields = {key: str(value) for key, value in conninfo.conninfo_to_dict(url).items()}
         except psycopg.Error:
             # libpq's own message may quote the URL, password and all.
-            raise LoyaltyError(
-                f"The URL of the {self.name} is not a PostgreSQL URL.",
-                remedy=f"Set {self.variable} to postgresql://user:password@host:5432/database.",
-            ) from None
+            raise self._malformed() from None
+        # An unescaped / or @ in a password ends up in these, and messages would show it.
+        if any("@" in fields.get(name, "") for name in ("host", "port", "dbname")):
+            raise self._malformed()
+        if not re.fullmatch(r"[\d,]*", fields.get("port", "")):
+            raise self._malformed()
+        return fields
+
+    def _malformed(self) -> LoyaltyError:
+        return LoyaltyError(
+            f"The URL of the {self.name} is not a PostgreSQL URL.",
+            remedy=f"Set {self.variable} to postgresql://user:password@host:5432/database, "
+            "with special characters in the password percent-encoded (/ is %2F, @ is %40).",
+        )
 
     @property
     def location(self) -> str:
@@ -69,6 +80,10 @@ class Database:
         fields: dict[str, Any] = {
             "application_name": "loyalty-warehouse",
             "connect_timeout": "10",
+            # A connection that idles through a build must not be dropped on the way in silence.
+            "keepalives_idle": "30",
+            "keepalives_interval": "10",
+            "keepalives_count": "3",
             **self.fields,
             **options,
         }

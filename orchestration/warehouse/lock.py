@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import threading
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import psycopg
+
 from orchestration.database import Database
 from orchestration.errors import LoyaltyError
 
+logger = logging.getLogger(__name__)
+
 KEY = 0x6C6F7961  # "loya": any fixed number that no other program is likely to lock
-_held = threading.local()
 
 
 @contextmanager
@@ -21,10 +24,10 @@ def writer_lock(
     wait_seconds: float = 600.0,
     waiting: Callable[[str], None] = lambda message: None,
 ) -> Iterator[None]:
-    """Holds the warehouse's session advisory lock; re-entrant within a thread.
+    """Holds the warehouse's session advisory lock; not re-entrant.
 
     The lock lives on a connection of its own, so it ends with the process, however that ends.
-    It needs a direct connection: a pooler in transaction mode would lose it.
+    It needs a direct connection: a pooler in transaction mode would lose it. A loss is logged.
 
     Args:
         warehouse: The warehouse to lock.
@@ -34,10 +37,6 @@ def writer_lock(
     Raises:
         LoyaltyError: Another run still holds the lock when the wait is over.
     """
-    held: set[str] = _held.__dict__.setdefault("locations", set())
-    if warehouse.location in held:
-        yield
-        return
     with warehouse.connect(autocommit=True, application_name="loyalty-writer-lock") as connection:
         deadline = time.monotonic() + wait_seconds
         told = False
@@ -54,8 +53,13 @@ def writer_lock(
                 waiting("Another run is writing the warehouse; waiting for it to finish …")
                 told = True
             time.sleep(0.5)
-        held.add(warehouse.location)
+        yield
         try:
-            yield
-        finally:
-            held.discard(warehouse.location)
+            connection.execute("select 1")
+        except psycopg.OperationalError:
+            logger.warning(
+                "The connection that kept other runs out of the warehouse at %s was lost: another "
+                "run may have written at the same time. A pooler, a firewall or a restart of the "
+                "server ends such connections. Run again, to be sure.",
+                warehouse.location,
+            )

@@ -97,8 +97,7 @@ def test_a_selection_that_would_read_what_a_crash_has_emptied_is_refused(
             "update ops.model_watermarks set built_at = pg_postmaster_start_time() "
             "where model like 'intermediate.%'"
         )
-    with pytest.raises(LoyaltyError):
+    with pytest.raises(LoyaltyError, match=r"Select what lies above, too: --select \+<model>"):
         run_dbt(warehouse, selected, target_dir=folder, quiet=True)
-    assert "--select +<model>" in (folder / "dbt.log").read_text(encoding="utf-8")
     selected[2] = "+fct_point_lots"
     assert not run_dbt(warehouse, selected, target_dir=folder, quiet=True).failures

@@ -8,7 +8,7 @@ import pytest
 import typer.main
 from click import Command, Group
 
-from orchestration.cli import app
+from orchestration.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 

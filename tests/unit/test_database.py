@@ -94,3 +94,20 @@ def test_only_what_may_pass_by_itself_is_tried_again() -> None:
     assert not refusal('FATAL:  password authentication failed for user "u"').is_transient
     assert not refusal('FATAL:  database "d" does not exist').is_transient
     assert not refusal("FATAL:  no pg_hba.conf entry for host").is_transient
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:se/kr@et@h:5432/x",
+        "postgresql://u:sek/r@et@h:5432/x",
+        "postgresql://u:sekret@h:54x2/db",
+        "postgresql://u@h/db@sekret",
+    ],
+)
+def test_a_password_that_is_not_percent_encoded_is_refused_and_never_shown(url: str) -> None:
+    database = Database("warehouse", url, "LOYALTY_WAREHOUSE_URL")
+    with pytest.raises(LoyaltyError, match="percent-encoded") as refused:
+        _ = database.location
+    assert "et@" not in str(refused.value)
+    assert "sekret" not in str(refused.value)
