@@ -101,7 +101,7 @@ def test_only_what_may_pass_by_itself_is_tried_again() -> None:
     [
         "postgresql://u:se/kr@et@h:5432/x",
         "postgresql://u:sek/r@et@h:5432/x",
-        "postgresql://u:sekret@h:54x2/db",
+        "postgresql://u:sek/ret@h:5432/x",
         "postgresql://u@h/db@sekret",
     ],
 )
