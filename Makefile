@@ -43,4 +43,4 @@ clean: ## Stop the embedded server, and remove it, its data and the environment
 
 lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --group dev --group sqlfluff --universal --python-version 3.11 \
-		--no-header --no-annotate --no-strip-extras --no-emit-index-url --generate-hashes --upgrade --quiet -o requirements.lock
+		--no-header --no-annotate --no-strip-extras --generate-hashes --upgrade --quiet -o requirements.lock

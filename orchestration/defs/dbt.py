@@ -122,7 +122,8 @@ def compile_segment_rules(
         context.log.info(f"segment {rule.rule.segment_id}: {rule.error}")
     if report.invalid:
         context.log.warning(
-            f"{len(report.invalid)} segment rules cannot be used; `loyalty segments list` says why."
+            f"Segment rules that cannot be used: {len(report.invalid)}. "
+            "`loyalty segments list` says why."
         )
     metadata = {**report.statuses, "shapes": report.shapes, "rows_written": report.rows_written}
     for key in PLAN_KEYS:
