@@ -94,9 +94,14 @@ def _throw_away(cluster: Cluster) -> None:
     shutil.rmtree(cluster.directory, ignore_errors=True)
 
 
+def _debian(major: int) -> Path | None:
+    folder = Path(f"/usr/lib/postgresql/{major}/bin")
+    return folder if (folder / "initdb").exists() else None
+
+
 def _available() -> dict[int, PostgresServer]:
     found = {}
-    for major, folder in {15: binaries.debian(15), 16: None, 18: None}.items():
+    for major, folder in {15: _debian(15), 16: None, 18: None}.items():
         try:
             found[major] = PostgresServer(major, folder or binaries.bundled(major))
         except (KeyError, LoyaltyError):

@@ -72,7 +72,7 @@ def execute(options: runner.RunOptions, *, json: bool) -> None:
             "and nothing is written back."
         )
         options = replace(options, activate=False)
-    # dbt's own output, which dagster-dbt passes on, is in the run's log and in dbt.log.
+    # dbt's own output, which dagster-dbt passes on, is in LOYALTY_HOME/dbt/dbt.log.
     with _progress(quiet=json), redirect_stdout(io.StringIO()):
         result = runner.run(effective, options)
     if json:

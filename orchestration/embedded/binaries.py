@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are: the installed package's, a private copy of them, or Debian's."""
+"""Where PostgreSQL's programs are: the installed package's, or a private copy of them."""
 
 from __future__ import annotations
 
@@ -39,12 +39,6 @@ def bundled(major: int = 18) -> Path:
         remedy="Install the project again (`make demo` does). If there are none for this platform, "
         f"{OWN_SERVER}.",
     )
-
-
-def debian(major: int) -> Path | None:
-    """The folder of a Debian or Ubuntu package's programs, where that version is installed."""
-    folder = Path(f"/usr/lib/postgresql/{major}/bin")
-    return folder if (folder / "initdb").exists() else None
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,14 @@ from orchestration.errors import LoyaltyError
 logger = logging.getLogger(__name__)
 
 KEY = 0x6C6F7961  # "loya": any fixed number that no other program is likely to lock
+WAIT_SECONDS = 600.0
+"""How long to wait for another run to finish."""
 
 
 @contextmanager
 def writer_lock(
     warehouse: Database,
     *,
-    wait_seconds: float = 600.0,
     waiting: Callable[[str], None] = lambda message: None,
 ) -> Iterator[None]:
     """Holds the warehouse's session advisory lock; not re-entrant.
@@ -31,14 +32,13 @@ def writer_lock(
 
     Args:
         warehouse: The warehouse to lock.
-        wait_seconds: How long to wait for another run to finish; 0 refuses at once.
         waiting: Is told, once, in plain words, that another run is being waited for.
 
     Raises:
         LoyaltyError: Another run still holds the lock when the wait is over.
     """
     with warehouse.connect(autocommit=True, application_name="loyalty-writer-lock") as connection:
-        deadline = time.monotonic() + wait_seconds
+        deadline = time.monotonic() + WAIT_SECONDS
         told = False
         while True:
             row = connection.execute("select pg_try_advisory_lock(%s)", [KEY]).fetchone()
