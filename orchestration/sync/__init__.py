@@ -1,15 +1,17 @@
 """The mirror: raw equals the operational tables as of one consistent snapshot, or does not move.
 
-plan decides, extract reads, apply writes, state remembers; mirror is the one sync that uses them.
+plan decides, extract reads, scratch compares, apply writes, state remembers; mirror is the one sync
+that uses them. Another way to learn what changed (logical replication) would replace extract.
 """
 
+from orchestration.sync.compare import Content, TableComparison
 from orchestration.sync.mirror import TABLES, sync
 from orchestration.sync.result import Progress, SyncResult, TableResult
 from orchestration.sync.state import RawState, raw_state
-from orchestration.sync.verify import TableComparison, verify
 
 __all__ = [
     "TABLES",
+    "Content",
     "Progress",
     "RawState",
     "SyncResult",
@@ -17,5 +19,4 @@ __all__ = [
     "TableResult",
     "raw_state",
     "sync",
-    "verify",
 ]

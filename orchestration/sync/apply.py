@@ -1,182 +1,126 @@
-"""Writes the warehouse: blocks into scratch tables, then all into raw in one transaction."""
+"""The closing transaction: what scratch holds becomes raw, for one table after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 
 import psycopg
 from psycopg import errors, sql
 from psycopg.rows import TupleRow
 
 from orchestration.errors import LoyaltyError
-from orchestration.sync.extract import Block
-from orchestration.sync.failures import plain_errors
+from orchestration.sync import presence
+from orchestration.sync.images import keep_images
+from orchestration.sync.memory import Presence
 from orchestration.sync.plan import TablePlan, type_name
-from orchestration.sync.source import Column
-
-SCRATCH = "raw__build"
-
-INDEXES = {"point_transactions": (("customer_id", "created_at", "id"),)}
-"""Indexes beside the key: the order in which the ledger reads a customer's transactions."""
+from orchestration.sync.scratch import (
+    Stamp,
+    changed_table,
+    definition,
+    gone_table,
+    names,
+    present_table,
+    repeated_key,
+    rows_table,
+    same_key,
+    staged_values,
+)
 
 _BRAKE_ROWS = 1000
 _BRAKE_SHARE = 0.5
+_ANALYZE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """What a sync writes on every row that it changes: its number and its snapshot's time."""
+class Applied:
+    """What became of a table of raw.
 
-    sync_id: int
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Merged:
-    """How many rows of raw a merge changed, and how many it turned into tombstones."""
+    Attributes:
+        changed: Rows that were inserted, updated, or lost their tombstone.
+        deleted: Rows that became tombstones.
+        live_rows: Rows that are no tombstones now.
+        presence: How the next sync finds deleted rows.
+    """
 
     changed: int
     deleted: int
+    live_rows: int
+    presence: Presence
 
 
-@contextmanager
-def scratch_schema(connection: psycopg.Connection[TupleRow]) -> Iterator[None]:
-    """Has the scratch schema empty, for this connection alone; drops it at the end.
+class StateMismatchError(LoyaltyError):
+    """What was remembered of a table does not fit what raw or the source has."""
 
-    A run that was killed leaves its tables there. The writer lock does not do: where its connection
-    is lost, this one writes on, and must not find another sync's rows in its tables.
-
-    Raises:
-        LoyaltyError: Another sync is still at work there.
-    """
-    drop = sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(SCRATCH))
-    with plain_errors("warehouse"), connection.transaction():
-        connection.execute("set local lock_timeout = '60s'")
-        connection.execute("select pg_advisory_lock(hashtext(%s))", [SCRATCH])
-        connection.execute(drop)
-        connection.execute(sql.SQL("create schema {}").format(sql.Identifier(SCRATCH)))
-    try:
-        yield
-    finally:
-        # A sync that fails (the disk is full, say) does not keep its copies until the next one.
-        # Where the connection is lost, the next one drops them.
-        with suppress(psycopg.Error):
-            connection.execute(drop)
-
-
-def load(
-    connection: psycopg.Connection[TupleRow],
-    plan: TablePlan,
-    stamp: Stamp,
-    blocks: Iterable[Block],
-) -> int:
-    """Loads a table's rows into scratch, in a transaction of its own.
-
-    A first load makes the table that will move into raw, with its keys; a full pass makes a
-    staging table to merge from.
-
-    Returns:
-        The number of rows.
-    """
-    scratch = sql.Identifier(SCRATCH, plan.name)
-    first = plan.mode == "first load"
-    columns = [_definition(column) for column in plan.travelling]
-    if first:
-        # Defaults fill the mirror's own columns without sending them; they are dropped below.
-        columns += [
-            sql.SQL("_sync_id bigint not null default {}").format(sql.Literal(stamp.sync_id)),
-            sql.SQL("_synced_at timestamptz not null default {}").format(sql.Literal(stamp.at)),
-            sql.SQL("_deleted_at timestamptz").format(),
-        ]
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute("set local maintenance_work_mem = '256MB'")
-        cursor.execute(
-            sql.SQL("create {} table {} ({})").format(
-                sql.SQL("" if first else "unlogged"), scratch, sql.SQL(", ").join(columns)
-            )
+    def __init__(self, plan: TablePlan) -> None:
+        super().__init__(
+            f"raw.{plan.name} is not as the last sync left it, so that its changes alone do not "
+            f"make it equal to {plan.source.schema}.{plan.name}. Nothing was changed.",
+            remedy="Run it again: the next sync compares all rows of that table.",
+            is_transient=True,
         )
-        # The table is this transaction's own, so its rows may be frozen at once, which saves
-        # rewriting them later.
-        copy_in = sql.SQL("copy {} ({}) from stdin (format binary, freeze)").format(
-            scratch, _names(column.name for column in plan.travelling)
-        )
-        with cursor.copy(copy_in) as stream:
-            for block in blocks:
-                stream.write(block.data)
-        rows = cursor.rowcount
-        if first:
-            _finish_build(cursor, plan, scratch)
-        cursor.execute(sql.SQL("analyze {}").format(scratch))
-    return rows
+        self.table = plan.name
 
 
-def _finish_build(
-    cursor: psycopg.Cursor[TupleRow], plan: TablePlan, scratch: sql.Identifier
-) -> None:
-    try:
-        cursor.execute(
-            sql.SQL(
-                "alter table {} alter column _sync_id drop default, "
-                "alter column _synced_at drop default, add primary key ({})"
-            ).format(scratch, _names(plan.source.key))
-        )
-    except errors.UniqueViolation:
-        raise _repeated_key(plan) from None
-    names = {column.name for column in plan.columns}
-    for index in INDEXES.get(plan.name, ()):
-        if names.issuperset(index):
-            cursor.execute(sql.SQL("create index on {} ({})").format(scratch, _names(index)))
-
-
-def move(connection: psycopg.Connection[TupleRow], plan: TablePlan) -> None:
-    """Moves a first load from scratch into raw, inside the closing transaction."""
-    connection.execute(
-        sql.SQL("alter table {} set schema raw").format(sql.Identifier(SCRATCH, plan.name))
-    )
-
-
-def merge(
+def apply(
     connection: psycopg.Connection[TupleRow],
     plan: TablePlan,
     stamp: Stamp,
     rows: int,
     *,
     allow_large_changes: bool,
-) -> Merged:
-    """Makes raw equal to the staging table, inside the closing transaction.
-
-    Rows whose values are the same, byte for byte, are not written.
+) -> Applied:
+    """Makes raw's table equal to the source's, inside the closing transaction.
 
     Args:
         connection: The warehouse.
-        plan: What to merge.
+        plan: The table; scratch holds what was loaded for it.
         stamp: What changed rows get.
-        rows: How many rows the staging table holds.
+        rows: How many rows were read.
         allow_large_changes: Whether the brake is off.
 
     Raises:
         LoyaltyError: The brake: too large a part of the table has vanished from the source. Or a
             view depends on a column whose type must be widened. Or the source repeats a key.
+        StateMismatchError: An incremental sync does not add up; a full pass is needed.
     """
-    _follow_columns(connection, plan)
-    deleted = _tombstone(connection, plan, stamp)
+    if plan.mode == "first load":
+        connection.execute(sql.SQL("alter table {} set schema raw").format(rows_table(plan)))
+        return Applied(rows, 0, rows, _remember_masks(connection, plan, rows))
+    deleted = _count(connection, gone_table(plan))
+    live_before = plan.memory.live_rows if plan.memory else _live(connection, plan)
     if deleted > _BRAKE_ROWS and not allow_large_changes:
-        _brake(connection, plan, deleted)
-    changed = _upsert(connection, plan, stamp)
-    if _live(connection, plan) != rows:
-        raise _repeated_key(plan)
-    if changed or deleted:
+        _brake(plan, deleted, live_before)
+    keep_images(connection, plan, stamp)
+    _follow_columns(connection, plan)
+    tombstoned = _tombstone(connection, plan, stamp)
+    updated, revived = _update(connection, plan, stamp)
+    inserted = _insert(connection, plan, stamp)
+    live = live_before + inserted + revived - tombstoned
+    if plan.mode == "full pass" and live != rows:
+        raise repeated_key(plan)
+    if plan.mode == "incremental" and (
+        tombstoned != deleted or live != _source_rows(connection, plan)
+    ):
+        raise StateMismatchError(plan)
+    if inserted + updated + deleted > _ANALYZE_SHARE * live:
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier("raw", plan.name)))
-    return Merged(changed, deleted)
+    return Applied(inserted + updated, deleted, live, _remember_masks(connection, plan, live))
+
+
+def _brake(plan: TablePlan, deleted: int, live: int) -> None:
+    if deleted > _BRAKE_SHARE * live:
+        raise LoyaltyError(
+            f"{deleted:,} of the {live:,} rows of {plan.source.schema}.{plan.name} have vanished "
+            "from the operational database. Nothing was changed.",
+            remedy="Is it half restored, or the wrong one? If the rows are meant to be gone, "
+            "run it again with --allow-large-changes.",
+        )
 
 
 def _follow_columns(connection: psycopg.Connection[TupleRow], plan: TablePlan) -> None:
     raw = sql.Identifier("raw", plan.name)
     for column in plan.added:
-        connection.execute(sql.SQL("alter table {} add column {}").format(raw, _definition(column)))
+        connection.execute(sql.SQL("alter table {} add column {}").format(raw, definition(column)))
     for column in plan.widened:
         name = sql.Identifier(column.name)
         try:
@@ -185,32 +129,128 @@ def _follow_columns(connection: psycopg.Connection[TupleRow], plan: TablePlan) -
                     raw, name, type_name(column), name, type_name(column)
                 )
             )
-        except errors.FeatureNotSupported as error:
+        except errors.FeatureNotSupported:
             raise LoyaltyError(
                 f"{plan.source.schema}.{plan.name}.{column.name} is now {column.type}, but "
                 f"raw.{plan.name}.{column.name} cannot follow while views depend on it.",
                 remedy=f"Drop the staging view of {plan.name} with cascade, sync, then build.",
-            ) from error
+            ) from None
 
 
 def _tombstone(connection: psycopg.Connection[TupleRow], plan: TablePlan, stamp: Stamp) -> int:
-    statement = sql.SQL(
-        "update {raw} as mirrored set _deleted_at = {at}, _synced_at = {at}, _sync_id = {sync_id} "
-        "where mirrored._deleted_at is null "
-        "and not exists (select from {scratch} as staged where {same_key})"
-    ).format(**_parts(plan, stamp))
-    return connection.execute(statement).rowcount
-
-
-def _brake(connection: psycopg.Connection[TupleRow], plan: TablePlan, deleted: int) -> None:
-    live = deleted + _live(connection, plan)
-    if deleted > _BRAKE_SHARE * live:
-        raise LoyaltyError(
-            f"{deleted:,} of the {live:,} rows of {plan.source.schema}.{plan.name} have vanished "
-            "from the operational database. Nothing was changed.",
-            remedy="Is it half restored, or the wrong one? If the rows are meant to be gone, "
-            "run it again with --allow-large-changes.",
+    return connection.execute(
+        sql.SQL(
+            "update {raw} as mirrored set _deleted_at = {at}, _synced_at = {at}, "
+            "_sync_id = {sync_id} from {gone} as gone "
+            "where {same_key} and mirrored._deleted_at is null"
+        ).format(
+            raw=sql.Identifier("raw", plan.name),
+            gone=gone_table(plan),
+            same_key=same_key(plan, "gone", "mirrored"),
+            **_stamped(stamp),
         )
+    ).rowcount
+
+
+def _update(
+    connection: psycopg.Connection[TupleRow], plan: TablePlan, stamp: Stamp
+) -> tuple[int, int]:
+    """Rewrites the rows that differ; how many, and how many of them were tombstones."""
+    assignments = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(column.name), value)
+        for column, value in zip(plan.columns, staged_values(plan), strict=True)
+    )
+    updated = connection.execute(
+        sql.SQL(
+            "update {raw} as mirrored set {assignments}, _deleted_at = null, _synced_at = {at}, "
+            "_sync_id = {sync_id} from {scratch} as staged, {changed} as changed "
+            "where {staged_key} and {changed_key} and not changed.is_new"
+        ).format(
+            raw=sql.Identifier("raw", plan.name),
+            assignments=assignments,
+            scratch=rows_table(plan),
+            changed=changed_table(plan),
+            staged_key=same_key(plan, "staged", "mirrored"),
+            changed_key=same_key(plan, "changed", "mirrored"),
+            **_stamped(stamp),
+        )
+    ).rowcount
+    row = connection.execute(
+        sql.SQL("select count(*) from {} where is_back").format(changed_table(plan))
+    ).fetchone()
+    return updated, row[0] if row else 0
+
+
+def _insert(connection: psycopg.Connection[TupleRow], plan: TablePlan, stamp: Stamp) -> int:
+    statement = sql.SQL(
+        "insert into {raw} ({columns}, _sync_id, _synced_at) "
+        "select {staged}, {sync_id}, {at} from {scratch} as staged "
+        "inner join {changed} as changed on {same_key} where changed.is_new"
+    ).format(
+        raw=sql.Identifier("raw", plan.name),
+        columns=names(column.name for column in plan.columns),
+        staged=sql.SQL(", ").join(staged_values(plan)),
+        scratch=rows_table(plan),
+        changed=changed_table(plan),
+        same_key=same_key(plan, "staged", "changed"),
+        **_stamped(stamp),
+    )
+    try:
+        return connection.execute(statement).rowcount
+    except errors.UniqueViolation:
+        if plan.mode == "incremental":
+            raise StateMismatchError(plan) from None
+        raise repeated_key(plan) from None
+
+
+def _source_rows(connection: psycopg.Connection[TupleRow], plan: TablePlan) -> int:
+    """How many rows the source has, by what it said about their presence."""
+    if presence.kind(plan) == "keys":
+        return _count(connection, present_table(plan))
+    row = connection.execute(
+        sql.SQL("select coalesce(sum(bit_count(mask::bit(64))), 0)::bigint from {}").format(
+            present_table(plan)
+        )
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _remember_masks(
+    connection: psycopg.Connection[TupleRow], plan: TablePlan, live_rows: int
+) -> Presence:
+    """Stores the source's masks for the next sync, where it is to use them."""
+    present = present_table(plan)
+    knows_masks = plan.has_masks and (plan.mode != "incremental" or presence.kind(plan) == "masks")
+    blocks = _count(connection, present) if knows_masks else 0
+    chosen = presence.choose(plan, live_rows, blocks) if knows_masks else "keys"
+    if chosen == "keys":
+        connection.execute("delete from ops.presence_masks where table_name = %s", [plan.name])
+        return chosen
+    parts = {"present": present, "name": sql.Literal(plan.name)}
+    connection.execute(
+        sql.SQL(
+            "delete from ops.presence_masks as masks where masks.table_name = {name} and not "
+            "exists (select from {present} as present where present.block = masks.block)"
+        ).format(**parts)
+    )
+    connection.execute(
+        sql.SQL(
+            "insert into ops.presence_masks as masks (table_name, block, mask) "
+            "select {name}, present.block, present.mask from {present} as present "
+            "left join ops.presence_masks as known "
+            "on known.table_name = {name} and known.block = present.block "
+            "where known.mask is distinct from present.mask "
+            "on conflict (table_name, block) do update set mask = excluded.mask"
+        ).format(**parts)
+    )
+    return chosen
+
+
+def _stamped(stamp: Stamp) -> dict[str, sql.Composable]:
+    return {
+        "sync_id": sql.SQL("{}::bigint").format(sql.Literal(stamp.sync_id)),
+        "at": sql.SQL("{}::timestamptz").format(sql.Literal(stamp.at)),
+    }
 
 
 def _live(connection: psycopg.Connection[TupleRow], plan: TablePlan) -> int:
@@ -222,62 +262,6 @@ def _live(connection: psycopg.Connection[TupleRow], plan: TablePlan) -> int:
     return row[0] if row else 0
 
 
-def _repeated_key(plan: TablePlan) -> LoyaltyError:
-    # A primary key does not reach into the tables that inherit from its table.
-    return LoyaltyError(
-        f"{plan.source.schema}.{plan.name} of the operational database has several rows of the "
-        f"same key ({', '.join(plan.source.key)}). Nothing was changed.",
-        remedy="Tables that inherit from it repeat keys: give their rows keys of their own.",
-    )
-
-
-def _upsert(connection: psycopg.Connection[TupleRow], plan: TablePlan, stamp: Stamp) -> int:
-    # record_image_ne compares bytes: json has no equality, and 1.0 is not 1.00. Rows of one
-    # column keep the word `row`.
-    statement = sql.SQL(
-        "insert into {raw} as target ({columns}, _sync_id, _synced_at, _deleted_at) "
-        "select {staged}, {sync_id}, {at}, null "
-        "from {scratch} as staged left join {raw} as mirrored on {same_key} "
-        "where mirrored._sync_id is null or mirrored._deleted_at is not null "
-        "or record_image_ne(row({staged}), row({mirrored})) "
-        "on conflict ({key}) do update set {assignments}, "
-        "_sync_id = excluded._sync_id, _synced_at = excluded._synced_at, _deleted_at = null"
-    ).format(**_parts(plan, stamp))
-    return connection.execute(statement).rowcount
-
-
-def _parts(plan: TablePlan, stamp: Stamp) -> dict[str, sql.Composable]:
-    comma = sql.SQL(", ")
-    staged = [
-        sql.SQL("null::{}").format(type_name(column))
-        if column.name in plan.vanished
-        else sql.Identifier("staged", column.name)
-        for column in plan.columns
-    ]
-    return {
-        "raw": sql.Identifier("raw", plan.name),
-        "scratch": sql.Identifier(SCRATCH, plan.name),
-        "sync_id": sql.SQL("{}::bigint").format(sql.Literal(stamp.sync_id)),
-        "at": sql.SQL("{}::timestamptz").format(sql.Literal(stamp.at)),
-        "key": _names(plan.source.key),
-        "same_key": sql.SQL(" and ").join(
-            sql.SQL("{} = {}").format(
-                sql.Identifier("staged", name), sql.Identifier("mirrored", name)
-            )
-            for name in plan.source.key
-        ),
-        "columns": _names(column.name for column in plan.columns),
-        "staged": comma.join(staged),
-        "mirrored": comma.join(sql.Identifier("mirrored", c.name) for c in plan.columns),
-        "assignments": comma.join(
-            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(c.name)) for c in plan.columns
-        ),
-    }
-
-
-def _definition(column: Column) -> sql.Composed:
-    return sql.SQL("{} {}").format(sql.Identifier(column.name), type_name(column))
-
-
-def _names(names: Iterable[str]) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
+def _count(connection: psycopg.Connection[TupleRow], relation: sql.Identifier) -> int:
+    row = connection.execute(sql.SQL("select count(*) from {}").format(relation)).fetchone()
+    return row[0] if row else 0

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.database import Database
-from orchestration.sync import apply, state
-from orchestration.sync.extract import Block, Snapshot, open_snapshot
+from orchestration.sync import state
+from orchestration.sync.apply import Applied, StateMismatchError, apply
+from orchestration.sync.compare import Content, TableComparison, mirrored_content, source_content
+from orchestration.sync.extract import open_snapshot
 from orchestration.sync.failures import plain_errors
+from orchestration.sync.images import forget_images
+from orchestration.sync.lanes import Lane, Task, open_lanes, run_tasks
+from orchestration.sync.loading import Loader, TableLoad
 from orchestration.sync.plan import TablePlan, plan_tables
 from orchestration.sync.result import Progress, SyncResult, TableResult
+from orchestration.sync.scratch import Stamp, scratch_schema
 from orchestration.warehouse import prepare, writer_lock
 
 TABLES = (
@@ -35,18 +40,18 @@ TABLES = (
     "referral_conversions",
     "customer_segment_memberships",
 )
-"""The application's tables, in the order in which they are read."""
+"""The application's tables, in the order in which results name them."""
 
-# A merge compares whole tables, once; an analyst's long query must not keep it waiting for ever.
-_CLOSING = "set local lock_timeout = '60s'; set local work_mem = '64MB'; set local jit = off"
+STREAMS = 2
+"""How many connections read at once: one keeps a core of the source and one of ours busy."""
 
-
-@dataclass(frozen=True)
-class _Loaded:
-    plan: TablePlan
-    rows: int
-    bytes: int
-    seconds: float
+# An analyst's long query must not keep the closing transaction waiting for ever.
+_CLOSING = """
+set local lock_timeout = '60s';
+set local statement_timeout = 0;
+set local work_mem = '64MB';
+set local jit = off
+"""
 
 
 def sync(
@@ -56,6 +61,7 @@ def sync(
     *,
     tables: Sequence[str] | None = None,
     full: bool = False,
+    verify: bool = False,
     allow_large_changes: bool = False,
     progress: Progress | None = None,
 ) -> SyncResult:
@@ -68,9 +74,10 @@ def sync(
         schema: The schema of its tables.
         warehouse: Where raw and ops are.
         tables: Only these, which leaves raw mixed until a sync of all; None means all 15.
-        full: Read whole tables, whatever is remembered of earlier syncs.
+        full: Read and compare all rows, whatever is remembered of earlier syncs.
+        verify: Compare raw afterwards with what the source had in the same snapshot.
         allow_large_changes: Let more than half of a table vanish.
-        progress: Is told how it goes.
+        progress: Is told how it goes, from several threads, but never by two at once.
 
     Raises:
         LoyaltyError: The source or the warehouse cannot be used as it is, another run is writing,
@@ -81,38 +88,56 @@ def sync(
     with (
         writer_lock(warehouse, waiting=progress.waiting),
         _prepared(warehouse) as target,
-        apply.scratch_schema(target),
+        scratch_schema(target),
     ):
         with plain_errors("warehouse"):
             before = state.raw_state(target)
+            memories = state.memories(target)
             row = target.execute("select clock_timestamp()").fetchone()
         assert row is not None  # noqa: S101
-        with open_snapshot(operational, schema, names) as snapshot:
-            stamp = apply.Stamp(before.sync_id + 1 if before else 1, snapshot.taken_at)
+        with (
+            open_snapshot(operational, schema, names, streams=STREAMS) as snapshot,
+            open_lanes(snapshot, warehouse) as lanes,
+        ):
+            stamp = Stamp(before.sync_id + 1 if before else 1, snapshot.taken_at)
             with plain_errors("warehouse"):
-                plans = plan_tables(target, list(snapshot.tables.values()), full=full)
-            loaded = [_load(target, snapshot, plan, stamp, progress) for plan in plans]
-            snapshot.confirm()
+                plans = plan_tables(
+                    target, list(snapshot.tables.values()), snapshot.point, memories, full=full
+                )
+            loads = Loader(stamp, progress).run(plans, lanes)
+            expected = _contents(plans, lanes) if verify else {}
+            snapshot.guard.confirm()
         is_whole = set(names).issuperset(TABLES)
         after = state.RawState(
             stamp.sync_id,
             stamp.at,
             not is_whole and (before is None or before.is_mixed or bool(set(names) & set(TABLES))),
-            snapshot.identity,
+            snapshot.point.identity,
             schema,
         )
-        warnings = [warning for plan in plans for warning in plan.warnings]
-        if changed_source := state.source_warning(before, after):
-            warnings.insert(0, changed_source)
+        warnings = _warnings(before, after, plans)
         progress.applying()
-        with plain_errors("warehouse"), target.transaction():
-            target.execute(_CLOSING)
-            results = [
-                _apply(target, table, stamp, allow_large_changes=allow_large_changes)
-                for table in loaded
+        try:
+            with plain_errors("warehouse"), target.transaction():
+                target.execute(_CLOSING)
+                closed = [
+                    _close(target, load, stamp, allow_large_changes=allow_large_changes)
+                    for load in loads
+                ]
+                results = [result for _, _, result in closed]
+                state.record(target, after, snapshot.point, row[0], results, warnings)
+                state.remember(target, stamp.sync_id, [(p, applied) for p, applied, _ in closed])
+                forget_images(target)
+        except StateMismatchError as mismatch:
+            state.forget(target, mismatch.table)
+            raise
+        with plain_errors("warehouse"):
+            verified = [
+                TableComparison(plan.name, expected[plan.name], mirrored_content(target, plan))
+                for plan in plans
+                if verify
             ]
-            state.record(target, after, row[0], results, warnings)
-    return SyncResult(stamp.sync_id, stamp.at, results, warnings)
+    return SyncResult(stamp.sync_id, stamp.at, results, warnings, verified)
 
 
 @contextmanager
@@ -122,54 +147,52 @@ def _prepared(warehouse: Database) -> Iterator[psycopg.Connection[TupleRow]]:
         yield target
 
 
-def _load(
+def _close(
     target: psycopg.Connection[TupleRow],
-    snapshot: Snapshot,
-    plan: TablePlan,
-    stamp: apply.Stamp,
-    progress: Progress,
-) -> _Loaded:
-    started = time.monotonic()
-    sent = 0
-
-    def counted(blocks: Iterator[Block]) -> Iterator[Block]:
-        nonlocal sent
-        for block in blocks:
-            yield block
-            sent += len(block.data)
-            progress.advanced(plan.name, block.rows, len(block.data))
-
-    progress.started(plan.name, plan.source.estimated_rows)
-    # Closed at once when loading fails, so that the source stops sending.
-    with plain_errors("warehouse"), closing(snapshot.blocks(plan.query)) as blocks:
-        rows = apply.load(target, plan, stamp, counted(blocks))
-    progress.finished(plan.name)
-    return _Loaded(plan, rows, sent, time.monotonic() - started)
-
-
-def _apply(
-    target: psycopg.Connection[TupleRow],
-    loaded: _Loaded,
-    stamp: apply.Stamp,
+    load: TableLoad,
+    stamp: Stamp,
     *,
     allow_large_changes: bool,
-) -> TableResult:
+) -> tuple[TablePlan, Applied, TableResult]:
     started = time.monotonic()
-    plan = loaded.plan
-    if plan.mode == "first load":
-        apply.move(target, plan)
-        merged = apply.Merged(loaded.rows, 0)
-    else:
-        merged = apply.merge(
-            target, plan, stamp, loaded.rows, allow_large_changes=allow_large_changes
-        )
-    return TableResult(
-        table_name=plan.name,
-        mode=plan.mode,
-        reason=plan.reason,
-        rows_read=loaded.rows,
-        rows_changed=merged.changed,
-        rows_deleted=merged.deleted,
-        bytes=loaded.bytes,
-        seconds=round(loaded.seconds + time.monotonic() - started, 3),
+    applied = apply(target, load.plan, stamp, load.rows, allow_large_changes=allow_large_changes)
+    result = TableResult(
+        table_name=load.plan.name,
+        mode=load.plan.mode,
+        reason=load.plan.reason,
+        rows_read=load.rows,
+        rows_changed=applied.changed,
+        rows_deleted=applied.deleted,
+        bytes=load.bytes,
+        seconds=round(load.seconds + time.monotonic() - started, 3),
     )
+    return load.plan, applied, result
+
+
+def _contents(plans: Sequence[TablePlan], lanes: Sequence[Lane]) -> dict[str, Content]:
+    """What the source has in the snapshot, table by table."""
+    found: dict[str, Content] = {}
+
+    def task(plan: TablePlan) -> Task:
+        def run(lane: Lane) -> None:
+            with plain_errors("operational database"):
+                found[plan.name] = source_content(lane.reader.connection, plan)
+
+        return run
+
+    run_tasks([task(plan) for plan in plans], lanes)
+    return found
+
+
+def _warnings(
+    before: state.RawState | None, after: state.RawState, plans: Sequence[TablePlan]
+) -> list[str]:
+    """What the operator should know, what concerns all tables said once."""
+    warnings = [warning for plan in plans for warning in plan.warnings]
+    if changed_source := state.source_warning(before, after):
+        warnings.insert(0, changed_source)
+    shared = [plan.reason for plan in plans if plan.is_source_wide]
+    for reason in dict.fromkeys(shared):
+        if not changed_source:
+            warnings.insert(0, f"Tables are read whole ({shared.count(reason)}): {reason}.")
+    return warnings

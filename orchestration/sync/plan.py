@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import psycopg
@@ -11,10 +11,12 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from orchestration.errors import LoyaltyError
+from orchestration.sync.extract import SourcePoint
+from orchestration.sync.memory import FullPass, TableMemory, why_full
 from orchestration.sync.source import Column, SourceTable
 from orchestration.sync.types import holds
 
-Mode = Literal["first load", "full pass"]
+Mode = Literal["first load", "full pass", "incremental"]
 
 OWN_COLUMNS = ("_sync_id", "_synced_at", "_deleted_at")
 """What the mirror adds to every table of raw."""
@@ -48,8 +50,12 @@ class TablePlan:
 
     Attributes:
         source: The table to read.
-        mode: First load, or a full pass that merges.
+        mode: First load; a full pass, which compares all rows; or incremental, which reads what was
+            written since the last sync, and which keys there are.
         reason: Why that mode.
+        memory: What the last sync left; None unless incremental.
+        ordinal: Its place among the tables of this sync.
+        is_source_wide: Whether the reason concerns the whole source, and is worth a warning.
         columns: raw's columns afterwards, in order, with the types in which they travel.
         added: Columns that raw gets in this sync.
         widened: Columns whose type raw widens in this sync.
@@ -61,10 +67,13 @@ class TablePlan:
     mode: Mode
     reason: str
     columns: tuple[Column, ...]
+    memory: TableMemory | None = None
     added: tuple[Column, ...] = ()
     widened: tuple[Column, ...] = ()
     vanished: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+    ordinal: int = 0
+    is_source_wide: bool = False
 
     @property
     def name(self) -> str:
@@ -77,11 +86,33 @@ class TablePlan:
         return tuple(column for column in self.columns if column.name not in self.vanished)
 
     @property
+    def relation(self) -> sql.Identifier:
+        """The table in the source."""
+        return sql.Identifier(self.source.schema, self.name)
+
+    @property
+    def key_columns(self) -> tuple[Column, ...]:
+        """The key's columns, in its order, with the types in which they travel."""
+        types = {column.name: column for column in self.columns}
+        return tuple(types[name] for name in self.source.key)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the key is one whole number, so that masks can tell which rows exist."""
+        return [column.type for column in self.key_columns] == ["bigint"]
+
+    @property
     def query(self) -> sql.Composed:
-        """The source's rows, cast to the types in which they travel."""
-        return sql.SQL("select {} from {}").format(
-            sql.SQL(", ").join(cast(column) for column in self.travelling),
-            sql.Identifier(self.source.schema, self.name),
+        """The source's rows to read, cast to the types in which they travel."""
+        query = sql.SQL("select {} from {}").format(
+            sql.SQL(", ").join(cast(column) for column in self.travelling), self.relation
+        )
+        if self.memory is None or self.memory.point is None:
+            return query
+        # Ages wrap around as the numbers do: a row of long ago may look recent, which costs a
+        # comparison, but a row written since the horizon is never older than it.
+        return sql.SQL("{} where age(xmin) between 0 and age({}::xid)").format(
+            query, sql.Literal(str(self.memory.point.horizon % 2**32))
         )
 
 
@@ -95,7 +126,14 @@ def type_name(column: Column) -> sql.SQL:
     return sql.SQL(column.type)
 
 
-def plan_table(source: SourceTable, raw: RawTable | None, *, full: bool) -> TablePlan:
+def plan_table(
+    source: SourceTable,
+    raw: RawTable | None,
+    point: SourcePoint,
+    memory: TableMemory | None,
+    *,
+    full: bool,
+) -> TablePlan:
     """Plans one table. A pure function of what the source and raw look like.
 
     Raises:
@@ -107,6 +145,8 @@ def plan_table(source: SourceTable, raw: RawTable | None, *, full: bool) -> Tabl
             f"{where}.{column} is not mirrored: the login may not read it."
             for column in source.unreadable
         )
+        if source.untracked and "login" in source.untracked:
+            unread = (*unread, _read_whole(where, source.untracked))
         reason = "raw does not have it yet"
         return TablePlan(source, "first load", reason, source.columns, warnings=unread)
     if lost := {column.name for column in raw.columns} & set(source.unreadable):
@@ -143,16 +183,30 @@ def plan_table(source: SourceTable, raw: RawTable | None, *, full: bool) -> Tabl
     vanished = frozenset(ours) - frozenset(theirs)
     warnings = [f"{where}.{column.name} is new; raw mirrors it from now on." for column in added]
     warnings += [f"{where}.{column.name} is now {column.type}; raw follows." for column in widened]
+    why = FullPass("asked for", None) if full else why_full(source, point, memory)
+    if why is None and (added or widened):
+        why = FullPass("raw lacks columns of it", "table")
+    if why is None:
+        reason = "what was written since the last sync"
+        return TablePlan(source, "incremental", reason, tuple(columns), memory, vanished=vanished)
+    if why.scope == "table" and not warnings:
+        warnings.append(_read_whole(where, why.reason))
     return TablePlan(
         source,
         "full pass",
-        "asked for" if full else "every sync reads whole tables",
+        why.reason,
         (*columns, *added),
+        None,
         added,
         tuple(widened),
         vanished,
         tuple(warnings),
+        is_source_wide=why.scope == "source",
     )
+
+
+def _read_whole(where: str, reason: str) -> str:
+    return f"{where} is read whole: {reason}."
 
 
 def raw_table(connection: psycopg.Connection[TupleRow], name: str) -> RawTable | None:
@@ -178,11 +232,22 @@ def raw_table(connection: psycopg.Connection[TupleRow], name: str) -> RawTable |
 
 
 def plan_tables(
-    warehouse: psycopg.Connection[TupleRow], sources: Sequence[SourceTable], *, full: bool
+    warehouse: psycopg.Connection[TupleRow],
+    sources: Sequence[SourceTable],
+    point: SourcePoint,
+    memories: Mapping[str, TableMemory],
+    *,
+    full: bool,
 ) -> list[TablePlan]:
     """Plans every table, in the order given.
 
     Raises:
         LoyaltyError: A table cannot be mirrored; names it and the column.
     """
-    return [plan_table(s, raw_table(warehouse, s.name), full=full) for s in sources]
+    return [
+        replace(
+            plan_table(s, raw_table(warehouse, s.name), point, memories.get(s.name), full=full),
+            ordinal=ordinal,
+        )
+        for ordinal, s in enumerate(sources)
+    ]

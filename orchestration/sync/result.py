@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from orchestration.sync.compare import TableComparison
+
 
 @dataclass(frozen=True)
 class TableResult:
@@ -13,9 +15,9 @@ class TableResult:
 
     Attributes:
         table_name: The table.
-        mode: "first load" or "full pass".
+        mode: "first load", "full pass" or "incremental".
         reason: Why that mode.
-        rows_read: Rows that the source had.
+        rows_read: Rows that the source sent.
         rows_changed: Rows of raw that were inserted, updated, or lost their tombstone.
         rows_deleted: Rows of raw that became tombstones.
         bytes: Bytes that the source sent.
@@ -41,16 +43,21 @@ class SyncResult:
         snapshot_at: The source's clock at the snapshot: the natural as_of of what is built on it.
         tables: One result per table, in the order of reading.
         warnings: What the operator should know, in plain words.
+        verified: How raw compares with the source, where that was asked for.
     """
 
     sync_id: int
     snapshot_at: datetime
     tables: Sequence[TableResult]
     warnings: Sequence[str]
+    verified: Sequence[TableComparison] = ()
 
 
 class Progress:
-    """Is told how a sync proceeds; this one ignores it, subclasses show it."""
+    """Is told how a sync proceeds; this one ignores it, subclasses show it.
+
+    Tables travel side by side, so that they are told of in turns.
+    """
 
     def waiting(self, message: str) -> None:
         """Another run holds the warehouse, and the sync waits for it."""

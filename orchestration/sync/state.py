@@ -1,4 +1,4 @@
-"""What is remembered between syncs: which sync raw stands at, and of which source."""
+"""What is remembered between syncs: which sync raw stands at, of which source, table by table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from datetime import datetime
 import psycopg
 from psycopg.rows import TupleRow
 
-from orchestration.sync.extract import SourceIdentity
+from orchestration.sync.apply import Applied
+from orchestration.sync.extract import SourceIdentity, SourcePoint
+from orchestration.sync.memory import TableMemory
+from orchestration.sync.plan import TablePlan
 from orchestration.sync.result import TableResult
 
 
@@ -51,6 +54,29 @@ def raw_state(connection: psycopg.Connection[TupleRow]) -> RawState | None:
     return RawState(sync_id, snapshot_at, is_mixed, SourceIdentity(system, database, oid), schema)
 
 
+def memories(connection: psycopg.Connection[TupleRow]) -> dict[str, TableMemory]:
+    """What the last sync of each table left; each table's may have been another one."""
+    rows = connection.execute(
+        "select table_name, sync_id, columns_version, storage_version, presence, live_rows, "
+        "source_system, source_database, source_oid, source_horizon, source_next_xid, "
+        "source_timeline, source_started_at, source_stats_reset_at, source_wal_bytes, "
+        "source_schema "
+        "from ops.sync_state inner join ops.sync_runs using (sync_id)"
+    ).fetchall()
+    found = {}
+    for name, sync_id, columns, storage, presence, live_rows, *rest in rows:
+        system, database, oid, horizon, next_xid, *where, schema = rest
+        identity = SourceIdentity(system, database, oid)
+        point = None if horizon is None else SourcePoint(identity, horizon, next_xid, *where)
+        found[name] = TableMemory(sync_id, point, schema, columns, storage, presence, live_rows)
+    return found
+
+
+def forget(connection: psycopg.Connection[TupleRow], table: str) -> None:
+    """Has the next sync compare all rows of a table."""
+    connection.execute("delete from ops.sync_state where table_name = %s", [table])
+
+
 def source_warning(before: RawState | None, after: RawState) -> str | None:
     """What to say where raw was last filled from another database; None where it was not."""
     if before is None:
@@ -70,25 +96,33 @@ def source_warning(before: RawState | None, after: RawState) -> str | None:
 def record(
     connection: psycopg.Connection[TupleRow],
     after: RawState,
+    point: SourcePoint,
     started_at: datetime,
     tables: Sequence[TableResult],
     warnings: Sequence[str],
 ) -> None:
     """Writes a sync's state, inside the transaction that makes its rows visible."""
-    source = after.source
     connection.execute(
-        "insert into ops.sync_runs (sync_id, started_at, finished_at, snapshot_at, is_mixed, "
-        "source_system, source_database, source_oid, source_schema, warnings) "
-        "values (%s, %s, clock_timestamp(), %s, %s, %s, %s, %s, %s, %s)",
+        "insert into ops.sync_runs ("
+        "source_system, source_database, source_oid, source_horizon, source_next_xid, "
+        "source_timeline, source_started_at, source_stats_reset_at, source_wal_bytes, "
+        "source_schema, sync_id, started_at, finished_at, snapshot_at, is_mixed, warnings) "
+        "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp(), %s, %s, %s)",
         [
+            point.identity.system,
+            point.identity.database,
+            point.identity.oid,
+            point.horizon,
+            point.next_xid,
+            point.timeline,
+            point.started_at,
+            point.stats_reset_at,
+            point.wal_bytes,
+            after.schema,
             after.sync_id,
             started_at,
             after.snapshot_at,
             after.is_mixed,
-            source.system,
-            source.database,
-            source.oid,
-            after.schema,
             list(warnings),
         ],
     )
@@ -110,5 +144,33 @@ def record(
                     table.seconds,
                 ]
                 for table in tables
+            ],
+        )
+
+
+def remember(
+    connection: psycopg.Connection[TupleRow],
+    sync_id: int,
+    applied: Sequence[tuple[TablePlan, Applied]],
+) -> None:
+    """Keeps what the next sync needs of each table, in the same transaction."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into ops.sync_state as state (table_name, sync_id, columns_version, "
+            "storage_version, presence, live_rows) values (%s, %s, %s, %s, %s, %s) "
+            "on conflict (table_name) do update set sync_id = excluded.sync_id, "
+            "columns_version = excluded.columns_version, "
+            "storage_version = excluded.storage_version, "
+            "presence = excluded.presence, live_rows = excluded.live_rows",
+            [
+                [
+                    plan.name,
+                    sync_id,
+                    plan.source.columns_version,
+                    plan.source.storage_version,
+                    result.presence,
+                    result.live_rows,
+                ]
+                for plan, result in applied
             ],
         )

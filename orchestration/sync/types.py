@@ -45,7 +45,12 @@ _WIDER = {
 
 @dataclass(frozen=True)
 class PgType:
-    """A row of pg_type, as far as it matters here; oids are 0 where there is none."""
+    """A row of pg_type, as far as it matters here; oids are 0 where there is none.
+
+    Attributes:
+        labels: An enumeration's labels, in their order; a composite's attribute names.
+        attributes: The types of a composite's attributes.
+    """
 
     name: str
     is_builtin: bool
@@ -53,6 +58,8 @@ class PgType:
     base: int
     element: int
     array: int
+    labels: tuple[str, ...] = ()
+    attributes: tuple[int, ...] = ()
 
 
 def wide_type(oid: int, types: Mapping[int, PgType]) -> str:
@@ -69,6 +76,19 @@ def wide_type(oid: int, types: Mapping[int, PgType]) -> str:
     if kind.element and kind.element in types and types[kind.element].array == oid:
         return f"{wide_type(kind.element, types)}[]"
     return _WIDE.get(kind.name, "text") if kind.is_builtin else "text"
+
+
+def shape(oid: int, types: Mapping[int, PgType]) -> str:
+    """What decides how a type's values read as text, beside the values themselves.
+
+    Renaming an enumeration's label, say, changes what every row shows without writing one.
+    """
+    kind = types.get(oid)
+    if kind is None:
+        return str(oid)
+    within = [part for part in (kind.base, kind.element, *kind.attributes) if part]
+    parts = [shape(part, types) for part in within] if not kind.is_builtin or kind.element else []
+    return f"{oid}{list(kind.labels) or ''}{parts or ''}"
 
 
 def holds(wide: str, narrow: str) -> bool:

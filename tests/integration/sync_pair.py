@@ -13,6 +13,9 @@ from psycopg import sql
 from orchestration import sync
 from orchestration.database import Database
 from orchestration.sync import SyncResult
+from orchestration.sync.compare import mirrored_content, source_content
+from orchestration.sync.extract import open_snapshot
+from orchestration.sync.plan import plan_tables
 
 FOREIGN = Path(__file__).parent.parent / "fixtures" / "foreign_operational.sql"
 
@@ -50,9 +53,21 @@ class Pair:
         return sync.sync(self.source, "public", self.warehouse, tables=tables or None, **options)
 
     def differing(self, *tables: str) -> list[str]:
-        """The tables that differ from the source."""
-        compared = sync.verify(self.source, "public", self.warehouse, tables=tables or None)
-        return [c.table_name for c in compared if not c.is_equal]
+        """The tables that differ from the source as it is now."""
+        with (
+            open_snapshot(self.source, "public", tables or sync.TABLES) as snapshot,
+            self.warehouse.connect(autocommit=True, client_encoding="UTF8") as target,
+        ):
+            plans = plan_tables(
+                target, list(snapshot.tables.values()), snapshot.point, {}, full=True
+            )
+            return [
+                plan.name
+                for plan in plans
+                if plan.mode == "first load"
+                or source_content(snapshot.readers[0].connection, plan)
+                != mirrored_content(target, plan)
+            ]
 
     def versions(self, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
         """Every row's place, writer and sync: unchanged unless the row was written."""

@@ -250,8 +250,9 @@ def test_a_role_that_may_only_select_is_enough(new_database: NewDatabase) -> Non
     )
     source = as_role(both.source, reader)
     try:
-        sync.sync(source, "public", both.warehouse)
-        assert all(c.is_equal for c in sync.verify(source, "public", both.warehouse))
+        result = sync.sync(source, "public", both.warehouse, verify=True)
+        assert all(comparison.is_equal for comparison in result.verified)
+        assert len(result.verified) == 15
 
         both.write(f"revoke select (welcome_points) on shops from {reader}")
         with pytest.raises(LoyaltyError, match=r"no longer read public\.shops .*welcome_points"):
