@@ -61,6 +61,12 @@ def dbt_environment(warehouse: Database) -> dict[str, str]:
         "LOYALTY_DBT_DBNAME": fields.get("dbname", fields.get("user", "")),
         "LOYALTY_DBT_SSLMODE": fields.get("sslmode", "prefer"),
         "DBT_ENV_SECRET_LOYALTY_PASSWORD": fields.get("password", ""),
+        # What profiles.yml does not name reaches libpq by its own variables.
+        **{
+            f"PG{name.upper()}": fields[name]
+            for name in ("sslrootcert", "sslcert", "sslkey")
+            if name in fields
+        },
     }
 
 

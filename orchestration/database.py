@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,24 @@ from orchestration.errors import LoyaltyError
 
 MINIMUM_VERSION = 15
 """The oldest PostgreSQL major version that is supported."""
+
+
+_TLS = re.compile(r"certificate|SSL|sslmode|private key")
+
+WAREHOUSE = "warehouse"
+"""What the warehouse is called, as `Database.name`."""
+
+_WAREHOUSE_SESSION = """
+set timezone = 'UTC';
+set datestyle = 'ISO, YMD';
+set intervalstyle = 'postgres';
+set quote_all_identifiers = off;
+set default_transaction_isolation = 'read committed';
+set default_transaction_deferrable = off;
+set statement_timeout = 0;
+set idle_in_transaction_session_timeout = 0;
+set idle_session_timeout = 0
+"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +84,10 @@ class Database:
         return f"{at}{host}:{fields.get('port', '5432')}/{fields.get('dbname', user)}"
 
     def connect(self, *, autocommit: bool = False, **options: Any) -> psycopg.Connection[TupleRow]:
-        """Opens a connection with UTC as its time zone and prepared statements off (poolers).
+        """Opens a connection with prepared statements off (poolers).
+
+        The warehouse's sessions are ours alone and get the settings that we count on, whatever its
+        role or database has. The application's are not: a pooler would hand our settings on.
 
         Args:
             autocommit: Whether each statement is a transaction of its own.
@@ -93,7 +115,10 @@ class Database:
         except LoyaltyError:
             connection.close()
             raise
-        connection.execute("set time zone 'UTC'")
+        if self.name == WAREHOUSE:
+            connection.execute(_WAREHOUSE_SESSION)
+            if connection.info.server_version >= 170000:
+                connection.execute("set transaction_timeout = 0")
         connection.autocommit = autocommit
         return connection
 
@@ -119,6 +144,11 @@ class Database:
         is_transient = False
         if "password authentication failed" in text or "no password supplied" in text:
             problem, remedy = "refused the user name or the password", "Check the login in"
+        elif _TLS.search(text):
+            problem, remedy = (
+                "cannot be reached over TLS as its URL says",
+                "Check sslmode, sslrootcert, sslcert and sslkey in",
+            )
         elif "does not exist" in text and "database" in text:
             problem, remedy = "does not exist on that server", "Create it, or correct the name in"
         elif "pg_hba.conf" in text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestration import embedded
-from orchestration.database import Database
+from orchestration.database import WAREHOUSE, Database
 from orchestration.settings import Settings
 
 
@@ -39,6 +39,6 @@ def open_databases(settings: Settings) -> Databases:
         ),
         operational_schema=settings.operational_schema,
         warehouse=resolve(
-            "warehouse", warehouse.get_secret_value() if warehouse else None, "warehouse"
+            WAREHOUSE, warehouse.get_secret_value() if warehouse else None, "warehouse"
         ),
     )

@@ -71,6 +71,7 @@ def generate(
         database.connect() as connection,
         tempfile.TemporaryDirectory(prefix="loyalty-sample-") as folder,
     ):
+        connection.execute("set local time zone 'UTC'")
         target.claim(connection, schema, database.location)
         sample = Sample(
             connection, schema, Path(folder), shops, customers, transactions, days, seed,

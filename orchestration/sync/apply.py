@@ -20,11 +20,10 @@ from orchestration.sync.scratch import (
     gone_table,
     names,
     present_table,
-    repeated_key,
     rows_table,
     same_key,
-    staged_values,
 )
+from orchestration.sync.staging import repeated_key
 
 _BRAKE_ROWS = 1000
 _BRAKE_SHARE = 0.5
@@ -90,7 +89,7 @@ def apply(
     live_before = plan.memory.live_rows if plan.memory else _live(connection, plan)
     if deleted > _BRAKE_ROWS and not allow_large_changes:
         _brake(plan, deleted, live_before)
-    keep_images(connection, plan, stamp)
+    keep_images(connection, plan, stamp.sync_id, changed_table(plan), gone_table(plan))
     _follow_columns(connection, plan)
     tombstoned = _tombstone(connection, plan, stamp)
     updated, revived = _update(connection, plan, stamp)
@@ -157,42 +156,36 @@ def _update(
 ) -> tuple[int, int]:
     """Rewrites the rows that differ; how many, and how many of them were tombstones."""
     assignments = sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(column.name), value)
-        for column, value in zip(plan.columns, staged_values(plan), strict=True)
+        sql.SQL("{0} = changed.{0}").format(sql.Identifier(column.name)) for column in plan.columns
     )
     updated = connection.execute(
         sql.SQL(
             "update {raw} as mirrored set {assignments}, _deleted_at = null, _synced_at = {at}, "
-            "_sync_id = {sync_id} from {scratch} as staged, {changed} as changed "
-            "where {staged_key} and {changed_key} and not changed.is_new"
+            "_sync_id = {sync_id} from {changed} as changed "
+            "where {same_key} and not changed._is_new"
         ).format(
             raw=sql.Identifier("raw", plan.name),
             assignments=assignments,
-            scratch=rows_table(plan),
             changed=changed_table(plan),
-            staged_key=same_key(plan, "staged", "mirrored"),
-            changed_key=same_key(plan, "changed", "mirrored"),
+            same_key=same_key(plan, "changed", "mirrored"),
             **_stamped(stamp),
         )
     ).rowcount
     row = connection.execute(
-        sql.SQL("select count(*) from {} where is_back").format(changed_table(plan))
+        sql.SQL("select count(*) from {} where _is_back").format(changed_table(plan))
     ).fetchone()
     return updated, row[0] if row else 0
 
 
 def _insert(connection: psycopg.Connection[TupleRow], plan: TablePlan, stamp: Stamp) -> int:
+    columns = names(column.name for column in plan.columns)
     statement = sql.SQL(
         "insert into {raw} ({columns}, _sync_id, _synced_at) "
-        "select {staged}, {sync_id}, {at} from {scratch} as staged "
-        "inner join {changed} as changed on {same_key} where changed.is_new"
+        "select {columns}, {sync_id}, {at} from {changed} where _is_new"
     ).format(
         raw=sql.Identifier("raw", plan.name),
-        columns=names(column.name for column in plan.columns),
-        staged=sql.SQL(", ").join(staged_values(plan)),
-        scratch=rows_table(plan),
+        columns=columns,
         changed=changed_table(plan),
-        same_key=same_key(plan, "staged", "changed"),
         **_stamped(stamp),
     )
     try:

@@ -9,8 +9,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from orchestration.sync.extract import TEXT_SETTINGS
 from orchestration.sync.plan import TablePlan, cast, type_name
+from orchestration.sync.snapshot import TEXT_SETTINGS
 
 # Rows in any order give the same sum. SHA-256 of the UTF-8 text is the same on every version,
 # platform and server encoding, which PostgreSQL's own hash functions do not promise.

@@ -11,7 +11,6 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from orchestration.sync.plan import TablePlan
-from orchestration.sync.scratch import Stamp, changed_table, gone_table, same_key
 
 IMAGES = {
     "shops": (
@@ -117,35 +116,37 @@ loyalty_analytics has none: no model reads what activation writes there.
 """
 
 
-def keep_images(connection: psycopg.Connection[TupleRow], plan: TablePlan, stamp: Stamp) -> None:
-    """Writes the images of the rows that change or vanish, before they do."""
+def image(plan: TablePlan) -> sql.Composable:
+    """The image of the row of raw that is called `mirrored`, as jsonb; NULL where there is none."""
     existing = {column.name for column in plan.columns} - {column.name for column in plan.added}
     columns = [name for name in IMAGES.get(plan.name, ()) if name in existing]
     if not columns:
-        return
-    pairs = sql.SQL(", ").join(
-        sql.SQL("{}, {}").format(sql.Literal(name), sql.Identifier("mirrored", name))
-        for name in columns
+        return sql.SQL("null::jsonb")
+    return sql.SQL(
+        "case when mirrored._sync_id is not null then jsonb_build_object({}) end"
+    ).format(
+        sql.SQL(", ").join(
+            sql.SQL("{}, {}").format(sql.Literal(name), sql.Identifier("mirrored", name))
+            for name in columns
+        )
     )
-    for touched, condition in (
-        (changed_table(plan), sql.SQL("not touched.is_new")),
-        (gone_table(plan), sql.SQL("mirrored._deleted_at is null")),
-    ):
+
+
+def keep_images(
+    connection: psycopg.Connection[TupleRow],
+    plan: TablePlan,
+    sync_id: int,
+    *touched: sql.Identifier,
+) -> None:
+    """Keeps the images that these scratch tables hold, in the closing transaction."""
+    if plan.name not in IMAGES:
+        return
+    for relation in touched:
         connection.execute(
             sql.SQL(
                 "insert into ops.before_images (sync_id, table_name, image) "
-                "select {sync_id}, {name}, jsonb_build_object({pairs}) "
-                "from {raw} as mirrored inner join {touched} as touched on {same_key} "
-                "where {condition}"
-            ).format(
-                sync_id=sql.Literal(stamp.sync_id),
-                name=sql.Literal(plan.name),
-                pairs=pairs,
-                raw=sql.Identifier("raw", plan.name),
-                touched=touched,
-                same_key=same_key(plan, "mirrored", "touched"),
-                condition=condition,
-            )
+                "select {}, {}, _image from {} where _image is not null"
+            ).format(sql.Literal(sync_id), sql.Literal(plan.name), relation)
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,11 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.database import Database
-from orchestration.sync.extract import Block, Reader, Snapshot
+from orchestration.errors import LoyaltyError
+from orchestration.sync.extract import Block, Reader
+from orchestration.sync.snapshot import Snapshot
+
+logger = logging.getLogger(__name__)
 
 _PATIENCE = 0.5
 
@@ -49,17 +54,19 @@ Task = Callable[[Lane], None]
 
 @contextmanager
 def open_lanes(snapshot: Snapshot, warehouse: Database) -> Iterator[list[Lane]]:
-    """A lane for each of the snapshot's readers."""
+    """A lane for each of the snapshot's readers; fewer where the warehouse has less to give."""
     with ExitStack() as stack:
-        yield [
-            Lane(
-                reader,
-                stack.enter_context(
-                    closing(warehouse.connect(autocommit=True, client_encoding="UTF8"))
-                ),
-            )
-            for reader in snapshot.readers
-        ]
+        lanes: list[Lane] = []
+        for reader in snapshot.readers:
+            try:
+                writer = warehouse.connect(autocommit=True, client_encoding="UTF8")
+            except LoyaltyError as error:
+                if not lanes:
+                    raise
+                logger.info("Writing over fewer connections: %s", error)
+                break
+            lanes.append(Lane(reader, stack.enter_context(closing(writer))))
+        yield lanes
 
 
 def run_tasks(tasks: Sequence[Task], lanes: Sequence[Lane]) -> None:

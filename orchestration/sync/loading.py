@@ -10,7 +10,7 @@ from threading import Lock
 
 from psycopg import sql
 
-from orchestration.sync import presence, scratch
+from orchestration.sync import presence, staging
 from orchestration.sync.extract import Block
 from orchestration.sync.failures import plain_errors
 from orchestration.sync.lanes import Lane, Task, run_tasks
@@ -63,12 +63,12 @@ class Loader:
 
         def rows(lane: Lane, blocks: Iterator[Block]) -> None:
             if plan.mode == "first load":
-                load.rows = scratch.load_first(lane.writer, plan, self.stamp, blocks)
+                load.rows = staging.load_first(lane.writer, plan, self.stamp, blocks)
             else:
-                load.rows = scratch.load_rows(lane.writer, plan, blocks)
+                load.rows = staging.load_rows(lane.writer, plan, blocks)
 
         def present(lane: Lane, blocks: Iterator[Block]) -> None:
-            scratch.load_presence(lane.writer, plan, blocks)
+            staging.load_presence(lane.writer, plan, blocks)
 
         if plan.mode == "incremental":
             yield self._task(load, presence.query(plan), present)
@@ -95,7 +95,11 @@ class Loader:
                         self.progress.advanced(load.plan.name, rows, len(block.data))
 
             # Closed at once when loading fails, so that the source stops sending.
-            with plain_errors("warehouse"), closing(lane.reader.blocks(query)) as blocks:
+            name = f"{load.plan.source.schema}.{load.plan.name}"
+            with (
+                plain_errors("warehouse", f"loading {name}"),
+                closing(lane.reader.blocks(query, name)) as blocks,
+            ):
                 write(lane, told(blocks))
             with self._telling:
                 load.seconds += time.monotonic() - started

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestration.sync.extract import SourcePoint
+from orchestration.sync.point import SourcePoint
 from orchestration.sync.source import SourceTable
 
 Presence = Literal["masks", "keys"]

@@ -13,14 +13,14 @@ from orchestration.database import Database
 from orchestration.sync import state
 from orchestration.sync.apply import Applied, StateMismatchError, apply
 from orchestration.sync.compare import Content, TableComparison, mirrored_content, source_content
-from orchestration.sync.extract import open_snapshot
 from orchestration.sync.failures import plain_errors
 from orchestration.sync.images import forget_images
 from orchestration.sync.lanes import Lane, Task, open_lanes, run_tasks
 from orchestration.sync.loading import Loader, TableLoad
 from orchestration.sync.plan import TablePlan, plan_tables
 from orchestration.sync.result import Progress, SyncResult, TableResult
-from orchestration.sync.scratch import Stamp, scratch_schema
+from orchestration.sync.scratch import PLANNING, Stamp, scratch_schema
+from orchestration.sync.snapshot import open_snapshot
 from orchestration.warehouse import prepare, writer_lock
 
 TABLES = (
@@ -46,11 +46,9 @@ STREAMS = 2
 """How many connections read at once: one keeps a core of the source and one of ours busy."""
 
 # An analyst's long query must not keep the closing transaction waiting for ever.
-_CLOSING = """
+_CLOSING = f"""
 set local lock_timeout = '60s';
-set local statement_timeout = 0;
-set local work_mem = '64MB';
-set local jit = off
+{PLANNING}
 """
 
 

@@ -11,8 +11,8 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from orchestration.errors import LoyaltyError
-from orchestration.sync.extract import SourcePoint
 from orchestration.sync.memory import FullPass, TableMemory, why_full
+from orchestration.sync.point import SourcePoint
 from orchestration.sync.source import Column, SourceTable
 from orchestration.sync.types import holds
 

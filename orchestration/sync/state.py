@@ -10,9 +10,9 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.sync.apply import Applied
-from orchestration.sync.extract import SourceIdentity, SourcePoint
 from orchestration.sync.memory import TableMemory
 from orchestration.sync.plan import TablePlan
+from orchestration.sync.point import SourceIdentity, SourcePoint
 from orchestration.sync.result import TableResult
 
 

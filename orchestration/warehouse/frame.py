@@ -25,13 +25,19 @@ def prepare(connection: psycopg.Connection[TupleRow]) -> list[str]:
         The names of the migrations that were applied.
 
     Raises:
-        LoyaltyError: The role may not create schemas in this database, or it is read-only.
+        LoyaltyError: The role may not create schemas in this database, or it is read-only,
+            or its encoding is not UTF8.
     """
     if _is(connection, "select current_setting('transaction_read_only')::boolean"):
         raise LoyaltyError(
             "The warehouse is read-only: a standby, or default_transaction_read_only is on.",
             remedy="Let LOYALTY_WAREHOUSE_URL point to the primary server, or turn that setting off"
             " for the warehouse's role or database.",
+        )
+    if not _is(connection, "select current_setting('server_encoding') = 'UTF8'"):
+        raise LoyaltyError(
+            "The warehouse's encoding is not UTF8, so it cannot hold every text.",
+            remedy="Make it anew: create database <warehouse> encoding 'UTF8' template template0.",
         )
     with connection.transaction():
         # Two commands may start at once on a new warehouse: the second waits for the first.

@@ -35,9 +35,17 @@ def writer_lock(
         waiting: Is told, once, in plain words, that another run is being waited for.
 
     Raises:
-        LoyaltyError: Another run still holds the lock when the wait is over.
+        LoyaltyError: Another run still holds the lock when the wait is over, or the connection is
+            not a direct one.
     """
     with warehouse.connect(autocommit=True, application_name="loyalty-writer-lock") as connection:
+        row = connection.execute("select pg_backend_pid()").fetchone()
+        if row != (connection.info.backend_pid,):
+            raise LoyaltyError(
+                f"The warehouse at {warehouse.location} is reached through a pooler, which would "
+                "give the lock that keeps other runs out to anybody.",
+                remedy=f"Let {warehouse.variable} name the server's own host and port.",
+            )
         deadline = time.monotonic() + WAIT_SECONDS
         told = False
         while True:

@@ -14,8 +14,8 @@ from orchestration import sync
 from orchestration.database import Database
 from orchestration.sync import SyncResult
 from orchestration.sync.compare import mirrored_content, source_content
-from orchestration.sync.extract import open_snapshot
 from orchestration.sync.plan import plan_tables
+from orchestration.sync.snapshot import open_snapshot
 
 FOREIGN = Path(__file__).parent.parent / "fixtures" / "foreign_operational.sql"
 

@@ -1,0 +1,97 @@
+"""Which database the source is and where it stands: what decides whether the past counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import TupleRow
+
+# The clock is read with the snapshot taken: no row of the snapshot was committed later.
+_POINT = """
+select
+    clock_timestamp(),
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+    pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+    pg_database.datname,
+    pg_database.oid::bigint,
+    pg_postmaster_start_time(),
+    (select stats_reset from pg_catalog.pg_stat_bgwriter),
+    case
+        when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn()
+    end - '0/0'::pg_lsn
+from pg_catalog.pg_database
+where pg_database.datname = current_database()
+"""
+_SYSTEM = "select system_identifier from pg_control_system()"
+_TIMELINE = "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
+_STANDBY_TIMELINE = "select timeline_id from pg_control_checkpoint()"
+
+
+@dataclass(frozen=True)
+class SourceIdentity:
+    """Which database was read; the system identifier where the role may see it."""
+
+    system: str | None
+    database: str
+    oid: int
+
+
+@dataclass(frozen=True)
+class SourcePoint:
+    """Which database was read, and where it stood: what the next sync has to be after.
+
+    Attributes:
+        identity: Which database.
+        horizon: The oldest transaction that was still open, as xid8: what committed later has a
+            number that is not older.
+        next_xid: The first transaction number that was not given out yet.
+        timeline: The history that the server is on: another after a restore or a failover.
+        started_at: When the server started.
+        stats_reset_at: When its statistics began: anew after a crash.
+        wal_bytes: How much write-ahead log there was.
+    """
+
+    identity: SourceIdentity
+    horizon: int
+    next_xid: int
+    timeline: int | None
+    started_at: datetime | None
+    stats_reset_at: datetime | None
+    wal_bytes: int | None
+
+
+def read_point(connection: psycopg.Connection[TupleRow]) -> tuple[datetime, SourcePoint]:
+    """The source's clock and point, as of a transaction's snapshot or just after it."""
+    row = connection.execute(_POINT).fetchone()
+    assert row is not None  # noqa: S101
+    taken_at, horizon, next_xid, database, oid, started_at, stats_reset_at, wal_bytes = row
+    standby = connection.execute("select pg_is_in_recovery()").fetchone() == (True,)
+    timeline = _if_allowed(
+        connection,
+        "pg_control_checkpoint()" if standby else "pg_walfile_name(pg_lsn)",
+        _STANDBY_TIMELINE if standby else _TIMELINE,
+    )
+    system = _if_allowed(connection, "pg_control_system()", _SYSTEM)
+    identity = SourceIdentity(None if system is None else str(system), database, oid)
+    return taken_at, SourcePoint(
+        identity,
+        horizon,
+        next_xid,
+        timeline,
+        started_at,
+        stats_reset_at,
+        None if wal_bytes is None else int(wal_bytes),
+    )
+
+
+def _if_allowed(
+    connection: psycopg.Connection[TupleRow], function: str, query: LiteralString
+) -> Any:
+    row = connection.execute("select has_function_privilege(%s, 'execute')", [function]).fetchone()
+    if not (row and row[0]):
+        return None
+    row = connection.execute(query).fetchone()
+    return row[0] if row else None
