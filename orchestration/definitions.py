@@ -9,9 +9,9 @@ import dagster as dg
 
 from orchestration.defs.activation import written_back
 from orchestration.defs.dbt import compile_segment_rules, dbt_models, dbt_resource
-from orchestration.defs.jobs import daily, loyalty_run
+from orchestration.defs.jobs import daily, loyalty_run, verify_raw
 from orchestration.defs.progress import progress_logger
-from orchestration.defs.raw import raw_tables
+from orchestration.defs.raw import raw_checks, raw_tables
 from orchestration.defs.resources import DatabasesResource
 
 
@@ -20,7 +20,8 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     resources: dict[str, Any] = {"databases": DatabasesResource(), "dbt": dbt_resource()}
     return dg.Definitions(
         assets=[raw_tables, compile_segment_rules, dbt_models, written_back],
-        jobs=[loyalty_run],
+        asset_checks=[raw_checks],
+        jobs=[loyalty_run, verify_raw],
         schedules=[daily],
         resources={**resources, **(resource_overrides or {})},
         loggers={"console": dg.colored_console_logger, "progress": progress_logger},

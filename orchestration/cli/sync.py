@@ -110,7 +110,7 @@ class _Shown(mirror.Progress):
 def _print(result: SyncResult) -> None:
     for table in result.tables:
         out.print(
-            f"{table.table_name:<30} {table.mode:<10} {table.rows_read:>11,} read "
+            f"{table.table_name:<30} {table.mode:<11} {table.rows_read:>11,} read "
             f"{table.rows_changed:>11,} changed {table.rows_deleted:>9,} deleted "
             f"{table.bytes / 1e6:>8,.1f} MB {table.seconds:>7.1f} s",
             markup=False,

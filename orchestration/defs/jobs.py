@@ -1,8 +1,10 @@
-"""The run: sync, build and activate as one job, daily, retried where a retry can help."""
+"""The run: sync, build and activate as one job, daily; and the comparison of raw, on demand."""
 
 from __future__ import annotations
 
 import dagster as dg
+
+from orchestration.defs.raw import raw_checks
 
 RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
 """For lost connections and restarts; failures that a retry cannot mend say so themselves."""
@@ -10,9 +12,16 @@ RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
 loyalty_run = dg.define_asset_job(
     name="loyalty_run",
     description="Sync the application's tables, build and test every model, write segments back.",
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.checks(raw_checks),
     executor_def=dg.in_process_executor,
     op_retry_policy=RETRY,
+)
+
+verify_raw = dg.define_asset_job(
+    name="verify_raw_job",
+    description="Sync, then compare every table of raw with the source, by count and content.",
+    selection=dg.AssetSelection.checks(raw_checks),
+    executor_def=dg.in_process_executor,
 )
 
 daily = dg.ScheduleDefinition(

@@ -1,4 +1,4 @@
-"""The 15 operational tables in raw as Dagster assets: one op, one snapshot."""
+"""The 15 operational tables in raw as Dagster assets and checks: one op, one snapshot."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,11 +12,11 @@ from orchestration.errors import LoyaltyError
 
 
 class _Waiting(sync.Progress):
-    def __init__(self, context: dg.AssetExecutionContext) -> None:
-        self._context = context
+    def __init__(self, log: dg.DagsterLogManager) -> None:
+        self._log = log
 
     def waiting(self, message: str) -> None:
-        self._context.log.warning(message)
+        self._log.warning(message)
 
 
 @dg.multi_asset(
@@ -35,21 +35,7 @@ def raw_tables(
     context: dg.AssetExecutionContext, config: SyncConfig, databases: DatabasesResource
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Mirrors all operational tables from one snapshot, all at once or not at all."""
-    try:
-        opened = databases.open()
-        operational.require(opened.operational, opened.operational_schema)
-        result = sync.sync(
-            opened.operational,
-            opened.operational_schema,
-            opened.warehouse,
-            full=config.full,
-            allow_large_changes=config.allow_large_changes,
-            progress=_Waiting(context),
-        )
-    except LoyaltyError as error:
-        raise failure(error) from error
-    for warning in result.warnings:
-        context.log.warning(warning)
+    result = _sync(context, config, databases)
     for table in result.tables:
         yield dg.MaterializeResult(
             asset_key=["raw", table.table_name],
@@ -61,7 +47,63 @@ def raw_tables(
                 "rows_read": table.rows_read,
                 "rows_changed": table.rows_changed,
                 "rows_deleted": table.rows_deleted,
+                "dagster/row_count": table.live_rows,
                 "bytes": table.bytes,
                 "seconds": table.seconds,
             },
         )
+
+
+@dg.multi_asset_check(
+    name="verify_raw",
+    specs=[
+        dg.AssetCheckSpec(
+            "equals_source",
+            asset=dg.AssetKey(["raw", table]),
+            description="Syncs, then compares count and content hash with the source's snapshot.",
+        )
+        for table in sync.TABLES
+    ],
+)
+def raw_checks(
+    context: dg.AssetCheckExecutionContext, config: SyncConfig, databases: DatabasesResource
+) -> Iterator[dg.AssetCheckResult]:
+    """Compares raw with the source, on demand: both at one snapshot, so it is synced first."""
+    for table in _sync(context, config, databases, verify=True).verified:
+        yield dg.AssetCheckResult(
+            asset_key=["raw", table.table_name],
+            check_name="equals_source",
+            passed=table.is_equal,
+            metadata={
+                "rows_in_source": table.source.rows,
+                "rows_in_raw": table.mirrored.rows,
+                "hash_in_source": table.source.hash,
+                "hash_in_raw": table.mirrored.hash,
+            },
+        )
+
+
+def _sync(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+    config: SyncConfig,
+    databases: DatabasesResource,
+    *,
+    verify: bool = False,
+) -> sync.SyncResult:
+    try:
+        opened = databases.open()
+        operational.require(opened.operational, opened.operational_schema)
+        result = sync.sync(
+            opened.operational,
+            opened.operational_schema,
+            opened.warehouse,
+            full=config.full,
+            verify=verify,
+            allow_large_changes=config.allow_large_changes,
+            progress=_Waiting(context.log),
+        )
+    except LoyaltyError as error:
+        raise failure(error) from error
+    for warning in result.warnings:
+        context.log.warning(warning)
+    return result

@@ -161,6 +161,7 @@ def _close(
         rows_read=load.rows,
         rows_changed=applied.changed,
         rows_deleted=applied.deleted,
+        live_rows=applied.live_rows,
         bytes=load.bytes,
         seconds=round(load.seconds + time.monotonic() - started, 3),
     )

@@ -20,6 +20,7 @@ class TableResult:
         rows_read: Rows that the source sent.
         rows_changed: Rows of raw that were inserted, updated, or lost their tombstone.
         rows_deleted: Rows of raw that became tombstones.
+        live_rows: Rows of raw that are no tombstones, afterwards.
         bytes: Bytes that the source sent.
         seconds: Time spent on the table, reading and applying.
     """
@@ -30,6 +31,7 @@ class TableResult:
     rows_read: int
     rows_changed: int
     rows_deleted: int
+    live_rows: int
     bytes: int
     seconds: float
 
