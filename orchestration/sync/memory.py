@@ -75,6 +75,11 @@ def why_full(
             f"the source was restored or failed over (timeline {then.timeline} then, "
             f"{point.timeline} now)"
         )
+    if None in (point.started_at, point.stats_reset_at, point.wal_bytes):
+        return FullPass(
+            "the login may not see whether the source's server was restarted "
+            "(pg_postmaster_start_time, pg_stat_bgwriter, pg_current_wal_insert_lsn)"
+        )
     if (then.wal_bytes or 0) > (point.wal_bytes or 0) or then.horizon > point.next_xid:
         return FullPass("the source has gone back in time: restored, or a standby that lags")
     if (then.started_at, then.stats_reset_at) != (point.started_at, point.stats_reset_at):

@@ -17,17 +17,18 @@ select
     pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
     pg_database.datname,
     pg_database.oid::bigint,
-    pg_postmaster_start_time(),
-    (select stats_reset from pg_catalog.pg_stat_bgwriter),
-    case
-        when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn()
-    end - '0/0'::pg_lsn
+    pg_is_in_recovery()
 from pg_catalog.pg_database
 where pg_database.datname = current_database()
 """
 _SYSTEM = "select system_identifier from pg_control_system()"
-_TIMELINE = "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
+_TIMELINE = "select ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int"
 _STANDBY_TIMELINE = "select timeline_id from pg_control_checkpoint()"
+_STARTED_AT = "select pg_postmaster_start_time()"
+_STATS_RESET_AT = "select stats_reset from pg_catalog.pg_stat_bgwriter"
+# What is visible may not have been written yet, so that inserting counts.
+_WAL = "select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint"
+_STANDBY_WAL = "select (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint"
 
 
 @dataclass(frozen=True)
@@ -67,30 +68,37 @@ def read_point(connection: psycopg.Connection[TupleRow]) -> tuple[datetime, Sour
     """The source's clock and point, as of a transaction's snapshot or just after it."""
     row = connection.execute(_POINT).fetchone()
     assert row is not None  # noqa: S101
-    taken_at, horizon, next_xid, database, oid, started_at, stats_reset_at, wal_bytes = row
-    standby = connection.execute("select pg_is_in_recovery()").fetchone() == (True,)
-    timeline = _if_allowed(
-        connection,
-        "pg_control_checkpoint()" if standby else "pg_walfile_name(pg_lsn)",
-        _STANDBY_TIMELINE if standby else _TIMELINE,
-    )
-    system = _if_allowed(connection, "pg_control_system()", _SYSTEM)
-    identity = SourceIdentity(None if system is None else str(system), database, oid)
+    taken_at, horizon, next_xid, database, oid, is_standby = row
+    system = if_allowed(connection, "pg_control_system()", _SYSTEM)
+    if is_standby:
+        timeline = if_allowed(connection, "pg_control_checkpoint()", _STANDBY_TIMELINE)
+        wal_bytes = if_allowed(connection, "pg_last_wal_replay_lsn()", _STANDBY_WAL)
+    else:
+        timeline = if_allowed(connection, "pg_walfile_name(pg_lsn)", _TIMELINE)
+        wal_bytes = if_allowed(connection, "pg_current_wal_insert_lsn()", _WAL)
+    shows_statistics = connection.execute(
+        "select has_table_privilege('pg_catalog.pg_stat_bgwriter', 'select')"
+    ).fetchone() == (True,)
     return taken_at, SourcePoint(
-        identity,
+        SourceIdentity(None if system is None else str(system), database, oid),
         horizon,
         next_xid,
         timeline,
-        started_at,
-        stats_reset_at,
-        None if wal_bytes is None else int(wal_bytes),
+        if_allowed(connection, "pg_postmaster_start_time()", _STARTED_AT),
+        if_allowed(connection, "pg_postmaster_start_time()", _STATS_RESET_AT)
+        if shows_statistics
+        else None,
+        wal_bytes,
     )
 
 
-def _if_allowed(
+def if_allowed(
     connection: psycopg.Connection[TupleRow], function: str, query: LiteralString
 ) -> Any:
-    row = connection.execute("select has_function_privilege(%s, 'execute')", [function]).fetchone()
+    """A query's one value; None where the login may not call the function that it needs."""
+    row = connection.execute(
+        "select has_function_privilege(%s, 'execute')", [f"pg_catalog.{function}"]
+    ).fetchone()
     if not (row and row[0]):
         return None
     row = connection.execute(query).fetchone()

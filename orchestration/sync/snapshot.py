@@ -20,13 +20,16 @@ from orchestration.database import Database
 from orchestration.errors import LoyaltyError
 from orchestration.sync.extract import Reader
 from orchestration.sync.failures import plain_errors
-from orchestration.sync.point import SourcePoint, read_point
+from orchestration.sync.point import SourcePoint, if_allowed, read_point
 from orchestration.sync.source import SourceTable, describe
 
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 30.0
 """How long a new connection may take to answer its first statement."""
+
+_OPTIONAL_SECONDS = 5.0
+"""The same for one that a sync can do without."""
 
 _PING_SECONDS = 60.0
 
@@ -50,6 +53,7 @@ set local statement_timeout = '2h';
 set local idle_in_transaction_session_timeout = '2h';
 set local row_security = off;
 set local client_encoding = 'UTF8';
+set local application_name = 'loyalty-sync';
 set local search_path = pg_catalog;
 set local work_mem = '64MB'
 """
@@ -152,12 +156,13 @@ def _sharing(
     """More connections that see the exporter's snapshot, as long as the source has some."""
     if wanted < 1:
         return
-    row = exporter.execute("select pg_export_snapshot()").fetchone()
-    assert row is not None  # noqa: S101
+    exported = if_allowed(exporter, "pg_export_snapshot()", "select pg_export_snapshot()")
+    if exported is None:
+        return
     for _ in range(wanted):
         try:
             yield stack.enter_context(
-                _transaction(operational, IsolationLevel.REPEATABLE_READ, snapshot=row[0])
+                _transaction(operational, IsolationLevel.REPEATABLE_READ, snapshot=exported)
             )
         except (LoyaltyError, psycopg.Error) as error:
             logger.info("Reading over fewer connections: %s", error)
@@ -168,16 +173,19 @@ def _sharing(
 def _transaction(
     operational: Database, level: IsolationLevel, *, snapshot: str | None = None
 ) -> Iterator[psycopg.Connection[TupleRow]]:
-    with closing(operational.connect()) as connection:
+    with closing(operational.connect(application_name="")) as connection:
         connection.isolation_level = level
         connection.read_only = True
         connection.deferrable = False
-        with _answering(connection, operational):
+        patience = ANSWER_SECONDS if snapshot is None else _OPTIONAL_SECONDS
+        with _answering(connection, operational, patience):
             if snapshot is not None:
                 connection.execute(
                     sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot))
                 )
             if connection.info.server_version >= 170000:
+                # Only 0 stops the timer that the transaction began with.
+                connection.execute("set local transaction_timeout = 0")
                 connection.execute("set local transaction_timeout = '2h'")
             connection.execute(_LIMITS)
             connection.execute(TEXT_SETTINGS)
@@ -190,7 +198,9 @@ def _transaction(
 
 
 @contextmanager
-def _answering(connection: psycopg.Connection[TupleRow], operational: Database) -> Iterator[None]:
+def _answering(
+    connection: psycopg.Connection[TupleRow], operational: Database, seconds: float
+) -> Iterator[None]:
     """Does not wait for ever for a pooler that let the client in but has no server for it."""
     is_late = threading.Event()
 
@@ -199,17 +209,17 @@ def _answering(connection: psycopg.Connection[TupleRow], operational: Database) 
         with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as wire:
             wire.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(ANSWER_SECONDS, hang_up)
+    timer = threading.Timer(seconds, hang_up)
     timer.daemon = True
     timer.start()
     try:
         yield
-    except psycopg.OperationalError:
-        if not is_late.is_set():
+    except psycopg.OperationalError as error:
+        if not is_late.is_set() and "query_wait_timeout" not in str(error):
             raise
         raise LoyaltyError(
-            f"The {operational.name} at {operational.location} lets clients in, but gave this one "
-            f"no connection within {ANSWER_SECONDS:.0f} s.",
+            f"The {operational.name} at {operational.location} lets clients in, but had no "
+            "connection left for this one.",
             remedy="Is its pooler's pool too small or used up? A sync needs two connections at "
             "once, and uses three where it gets them.",
             is_transient=True,

@@ -1,143 +1,126 @@
-"""What sync decides before it reads a row: wide types, secrets, and how raw follows the source."""
+"""When what the last sync left is enough to read only what changed, and when it is not."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
-from orchestration.errors import LoyaltyError
+from orchestration.sync.memory import TableMemory, why_full
 from orchestration.sync.plan import RawTable, plan_table
-from orchestration.sync.source import Column, SourceTable, is_secret
-from orchestration.sync.types import PgType, holds, wide_type
+from orchestration.sync.point import SourceIdentity, SourcePoint
+from orchestration.sync.presence import choose
+from orchestration.sync.source import Column, SourceTable
+from orchestration.sync.types import PgType, shape
 
-TYPES = {
-    23: PgType("int4", True, "b", 0, 0, 1007),
-    1007: PgType("_int4", True, "b", 0, 23, 0),
-    22: PgType("int2vector", True, "b", 0, 21, 1006),
-    1043: PgType("varchar", True, "b", 0, 0, 1015),
-    3802: PgType("jsonb", True, "b", 0, 0, 3807),
-    600: PgType("point", True, "b", 0, 701, 1017),
-    20001: PgType("mood", False, "e", 0, 0, 20002),
-    20002: PgType("_mood", False, "b", 0, 20001, 0),
-    20003: PgType("positive", False, "d", 23, 0, 20004),
-    20005: PgType("very_positive", False, "d", 20003, 0, 0),
-    20006: PgType("numbers", False, "d", 1007, 0, 0),
-    20007: PgType("numeric", False, "c", 0, 0, 0),
-}
+STARTED = datetime(2026, 1, 1, tzinfo=UTC)
+COLUMNS = (Column("id", "bigint"), Column("name", "text"))
+SOURCE = SourceTable(
+    "public", "things", COLUMNS, ("id",), 0, columns_version="c1", storage_version="s1"
+)
+RAW = RawTable(COLUMNS, ("id",))
+THEN = SourcePoint(SourceIdentity("7001", "shop", 5), 1000, 1010, 1, STARTED, STARTED, 5_000)
+NOW = replace(THEN, horizon=2000, next_xid=2010, wal_bytes=9_000)
+MEMORY = TableMemory(3, THEN, "public", "c1", "s1", "masks", 10)
+
+
+def test_a_source_that_went_on_is_read_by_what_was_written_since() -> None:
+    plan = plan_table(SOURCE, RAW, NOW, MEMORY, full=False)
+    assert (plan.mode, plan.warnings) == ("incremental", ())
+    assert "age(xmin) between 0 and age('1000'::xid)" in plan.query.as_string()
+
+
+def test_a_horizon_beyond_the_wrap_around_is_asked_for_as_the_rows_have_it() -> None:
+    memory = replace(MEMORY, point=replace(THEN, horizon=2**32 + 1000, next_xid=2**32 + 1010))
+    now = replace(NOW, horizon=2**32 + 1500, next_xid=2**32 + 2000)
+    plan = plan_table(SOURCE, RAW, now, memory, full=False)
+    assert "age('1000'::xid)" in plan.query.as_string()
 
 
 @pytest.mark.parametrize(
-    ("oid", "wide"),
+    ("now", "reason"),
     [
-        (23, "bigint"),
-        (1007, "bigint[]"),
-        (22, "text"),
-        (1043, "text"),
-        (3802, "json"),
-        (600, "text"),
-        (20001, "text"),
-        (20002, "text[]"),
-        (20003, "bigint"),
-        (20005, "bigint"),
-        (20006, "bigint[]"),
-        (20007, "text"),
-        (99999, "text"),
+        ({"identity": SourceIdentity("7002", "shop", 5)}, "another database"),
+        ({"identity": SourceIdentity("7001", "other", 6)}, "another database"),
+        ({"timeline": 2}, "restored or failed over"),
+        ({"wal_bytes": 4_999}, "gone back in time"),
+        ({"next_xid": 999}, "gone back in time"),
+        ({"started_at": datetime(2026, 2, 1, tzinfo=UTC)}, "restarted"),
+        ({"stats_reset_at": datetime(2026, 2, 1, tzinfo=UTC)}, "restarted"),
+        ({"next_xid": 1000 + 2**31}, "2 billion transactions"),
     ],
 )
-def test_a_column_travels_as_the_wide_type_of_its_base(oid: int, wide: str) -> None:
-    assert wide_type(oid, TYPES) == wide
+def test_a_source_whose_past_does_not_count_is_read_whole(now: dict[str, Any], reason: str) -> None:
+    plan = plan_table(SOURCE, RAW, replace(NOW, **now), MEMORY, full=False)
+    assert plan.mode == "full pass"
+    assert reason in plan.reason
+    assert plan.is_source_wide
+
+
+def test_a_role_that_may_no_longer_see_the_system_is_no_other_database() -> None:
+    now = replace(NOW, identity=SourceIdentity(None, "shop", 5), timeline=None)
+    assert why_full(SOURCE, now, MEMORY) is None
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["access_token", "api_key", "apiKey", "APIKey", "webhook_secret", "password_hash", "tokens"],
+    ("source", "reason"),
+    [
+        ({"columns_version": "c2"}, "columns or their types changed"),
+        ({"storage_version": "s2"}, "replaced or rewritten"),
+        ({"untracked": "the login may not read xmin: grant it"}, "may not read xmin"),
+    ],
 )
-def test_columns_named_like_credentials_are_secret(name: str) -> None:
-    assert is_secret(name)
+def test_a_table_that_is_not_what_it_was_is_read_whole_with_a_warning(
+    source: dict[str, Any], reason: str
+) -> None:
+    plan = plan_table(replace(SOURCE, **source), RAW, NOW, MEMORY, full=False)
+    assert plan.mode == "full pass"
+    assert reason in plan.reason
+    assert reason in plan.warnings[0]
 
 
-@pytest.mark.parametrize("name", ["monkey", "keyboard", "secretary", "id", "tokenised", "", "_"])
-def test_columns_that_only_contain_such_letters_are_not(name: str) -> None:
-    assert not is_secret(name)
+@pytest.mark.parametrize("memory", [None, replace(MEMORY, point=None)])
+def test_nothing_remembered_is_a_full_pass_without_a_warning(memory: TableMemory | None) -> None:
+    plan = plan_table(SOURCE, RAW, NOW, memory, full=False)
+    assert (plan.mode, plan.warnings) == ("full pass", ())
 
 
-def test_text_holds_everything_and_narrower_types_hold_less() -> None:
-    assert holds("text", "bigint")
-    assert holds("numeric", "bigint")
-    assert holds("timestamp with time zone", "date")
-    assert not holds("bigint", "numeric")
-    assert not holds("bigint", "text")
+def test_asked_for_is_a_full_pass() -> None:
+    plan = plan_table(SOURCE, RAW, NOW, MEMORY, full=True)
+    assert (plan.mode, plan.reason) == ("full pass", "asked for")
 
 
-def source(*columns: tuple[str, str], key: tuple[str, ...] = ("id",)) -> SourceTable:
-    return SourceTable("public", "things", tuple(Column(*c) for c in columns), key, 0)
+@pytest.mark.parametrize(
+    ("key", "rows", "blocks", "expected"),
+    [
+        ("bigint", 5_000_000, 78_126, "masks"),
+        ("bigint", 5_000_000, 4_900_000, "keys"),
+        ("bigint", 900, 900, "masks"),
+        ("text", 5_000_000, 0, "keys"),
+    ],
+)
+def test_masks_tell_which_rows_exist_unless_ids_are_sparse(
+    key: str, rows: int, blocks: int, expected: str
+) -> None:
+    source = replace(SOURCE, columns=(Column("id", key),))
+    plan = plan_table(source, None, NOW, None, full=False)
+    assert choose(plan, rows, blocks) == expected
 
 
-def raw(*columns: tuple[str, str], key: tuple[str, ...] = ("id",)) -> RawTable:
-    return RawTable(tuple(Column(*c) for c in columns), key)
+def test_a_types_shape_changes_with_what_it_is_made_of() -> None:
+    def types(label: str) -> dict[int, PgType]:
+        return {
+            23: PgType("int4", True, "b", 0, 0, 1007),
+            1007: PgType("_int4", True, "b", 0, 23, 0),
+            90: PgType("mood", False, "e", 0, 0, 91, ("good", label)),
+            91: PgType("_mood", False, "b", 0, 90, 0),
+            92: PgType("moody", False, "d", 90, 0, 0),
+            93: PgType("pair", False, "c", 0, 0, 0, ("a", "b"), (23, 92)),
+        }
 
-
-def test_a_table_that_raw_lacks_is_loaded() -> None:
-    plan = plan_table(source(("id", "bigint")), None, full=False)
-    assert plan.mode == "first load"
-    assert plan.travelling == (Column("id", "bigint"),)
-
-
-def test_new_columns_are_added_behind_and_vanished_ones_stay_but_do_not_travel() -> None:
-    plan = plan_table(
-        source(("id", "bigint"), ("new", "text")),
-        raw(("id", "bigint"), ("old", "text")),
-        full=False,
-    )
-    assert [column.name for column in plan.columns] == ["id", "old", "new"]
-    assert [column.name for column in plan.travelling] == ["id", "new"]
-    assert plan.added == (Column("new", "text"),)
-    assert len(plan.warnings) == 1
-
-
-def test_a_narrower_column_travels_as_what_raw_has() -> None:
-    plan = plan_table(
-        source(("id", "bigint"), ("n", "bigint")),
-        raw(("id", "bigint"), ("n", "numeric")),
-        full=True,
-    )
-    assert plan.columns[1] == Column("n", "numeric")
-    assert not plan.widened
-
-
-def test_a_wider_column_is_followed() -> None:
-    plan = plan_table(
-        source(("id", "bigint"), ("n", "text")), raw(("id", "bigint"), ("n", "bigint")), full=True
-    )
-    assert plan.widened == (Column("n", "text"),)
-
-
-def test_a_type_that_raw_cannot_become_is_refused_by_name() -> None:
-    with pytest.raises(LoyaltyError, match=r"public\.things\.n is now boolean"):
-        plan_table(
-            source(("id", "bigint"), ("n", "boolean")),
-            raw(("id", "bigint"), ("n", "bigint")),
-            full=False,
-        )
-
-
-def test_a_changed_primary_key_is_refused_by_name() -> None:
-    with pytest.raises(LoyaltyError, match=r"primary key of public\.things is \(id, n\)"):
-        plan_table(
-            source(("id", "bigint"), ("n", "bigint"), key=("id", "n")),
-            raw(("id", "bigint"), ("n", "bigint")),
-            full=False,
-        )
-
-
-def test_columns_that_the_login_may_not_read_are_left_out_with_a_warning() -> None:
-    source = SourceTable("public", "t", (Column("id", "bigint"),), ("id",), 0, ("extra",))
-    plan = plan_table(source, None, full=False)
-    assert plan.columns == (Column("id", "bigint"),)
-    assert plan.warnings == ("public.t.extra is not mirrored: the login may not read it.",)
-
-
-def test_a_column_that_may_no_longer_be_read_is_refused_and_never_turned_null() -> None:
-    source = SourceTable("public", "t", (Column("id", "bigint"),), ("id",), 0, ("extra",))
-    raw = RawTable((Column("id", "bigint"), Column("extra", "text")), ("id",))
-    with pytest.raises(LoyaltyError, match=r"may no longer read public\.t \(columns extra\)"):
-        plan_table(source, raw, full=False)
+    for oid in (90, 91, 92, 93):
+        assert shape(oid, types("bad")) == shape(oid, types("bad"))
+        assert shape(oid, types("bad")) != shape(oid, types("worse"))
+    assert shape(1007, types("bad")) == shape(1007, types("worse"))
