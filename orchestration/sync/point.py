@@ -16,8 +16,7 @@ select
     pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
     pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
     pg_database.datname,
-    pg_database.oid::bigint,
-    pg_is_in_recovery()
+    pg_database.oid::bigint
 from pg_catalog.pg_database
 where pg_database.datname = current_database()
 """
@@ -68,9 +67,9 @@ def read_point(connection: psycopg.Connection[TupleRow]) -> tuple[datetime, Sour
     """The source's clock and point, as of a transaction's snapshot or just after it."""
     row = connection.execute(_POINT).fetchone()
     assert row is not None  # noqa: S101
-    taken_at, horizon, next_xid, database, oid, is_standby = row
+    taken_at, horizon, next_xid, database, oid = row
     system = if_allowed(connection, "pg_control_system()", _SYSTEM)
-    if is_standby:
+    if is_standby(connection):
         timeline = if_allowed(connection, "pg_control_checkpoint()", _STANDBY_TIMELINE)
         wal_bytes = if_allowed(connection, "pg_last_wal_replay_lsn()", _STANDBY_WAL)
     else:
@@ -84,12 +83,23 @@ def read_point(connection: psycopg.Connection[TupleRow]) -> tuple[datetime, Sour
         horizon,
         next_xid,
         timeline,
-        if_allowed(connection, "pg_postmaster_start_time()", _STARTED_AT),
+        started_at(connection),
         if_allowed(connection, "pg_postmaster_start_time()", _STATS_RESET_AT)
         if shows_statistics
         else None,
         wal_bytes,
     )
+
+
+def is_standby(connection: psycopg.Connection[TupleRow]) -> bool:
+    """Whether the server is in recovery: a hot standby, which follows a primary."""
+    return connection.execute("select pg_is_in_recovery()").fetchone() == (True,)
+
+
+def started_at(connection: psycopg.Connection[TupleRow]) -> datetime | None:
+    """When the server was started, as far as the login may see it."""
+    found: datetime | None = if_allowed(connection, "pg_postmaster_start_time()", _STARTED_AT)
+    return found
 
 
 def if_allowed(

@@ -20,7 +20,7 @@ from orchestration.database import Database
 from orchestration.errors import LoyaltyError
 from orchestration.sync.extract import Reader
 from orchestration.sync.failures import plain_errors
-from orchestration.sync.point import SourcePoint, if_allowed, read_point
+from orchestration.sync.point import SourcePoint, if_allowed, is_standby, read_point, started_at
 from orchestration.sync.source import SourceTable, describe
 
 logger = logging.getLogger(__name__)
@@ -129,13 +129,30 @@ def open_snapshot(
             _touch(guard.connection, schema, names)
             # Described again now that nothing can change any more.
             tables = describe(guard.connection, schema, names)
+            # Asked before the snapshot is taken, as a standby may be promoted in between.
+            may_share = not is_standby(guard.connection)
             first = stack.enter_context(_transaction(operational, IsolationLevel.REPEATABLE_READ))
             taken_at, point = read_point(first)
-            readers = [first, *_sharing(operational, first, streams - 1, stack)]
+            sharing = _sharing(operational, first, streams - 1, stack) if may_share else []
+            readers = [first, *sharing]
+            _require_one_server(operational, [guard.connection, *readers])
             # A reader that came later would wait behind an ALTER TABLE that waits for the guard.
             for reader in readers:
                 _touch(reader, schema, names)
         yield Snapshot(tables, taken_at, point, [Reader(r, guard.keep) for r in readers], guard)
+
+
+def _require_one_server(
+    operational: Database, connections: Sequence[psycopg.Connection[TupleRow]]
+) -> None:
+    """A balancer may send each connection elsewhere: then the guard guards another server."""
+    if len({started_at(connection) for connection in connections}) > 1:
+        raise LoyaltyError(
+            f"The {operational.name} at {operational.location} is several servers: two connections "
+            "of one sync arrived at different ones.",
+            remedy=f"Let {operational.variable} name one of them.",
+            is_transient=True,
+        )
 
 
 def _touch(connection: psycopg.Connection[TupleRow], schema: str, names: Sequence[str]) -> None:
@@ -153,7 +170,12 @@ def _sharing(
     wanted: int,
     stack: ExitStack,
 ) -> Iterator[psycopg.Connection[TupleRow]]:
-    """More connections that see the exporter's snapshot, as long as the source has some."""
+    """More connections that see the exporter's snapshot, as long as the source has some.
+
+    Never for a standby: PostgreSQL exports there a snapshot that may lack the transactions in
+    progress (when one has over 64 subtransactions). Who imports it takes them for aborted, and
+    marks their rows as such in the standby's own pages, where they stay lost after they commit.
+    """
     if wanted < 1:
         return
     exported = if_allowed(exporter, "pg_export_snapshot()", "select pg_export_snapshot()")
