@@ -19,6 +19,7 @@ from orchestration.sync.scratch import (
     definition,
     gone_table,
     names,
+    preferred,
     present_table,
     rows_table,
     same_key,
@@ -85,6 +86,9 @@ def apply(
     if plan.mode == "first load":
         connection.execute(sql.SQL("alter table {} set schema raw").format(rows_table(plan)))
         return Applied(rows, 0, rows, _remember_masks(connection, plan, rows))
+    if plan.is_rekeyed:
+        _drop_key(connection, plan)
+    changed = _count(connection, changed_table(plan))
     deleted = _count(connection, gone_table(plan))
     live_before = plan.memory.live_rows if plan.memory else _live(connection, plan)
     if deleted > _BRAKE_ROWS and not allow_large_changes:
@@ -95,15 +99,45 @@ def apply(
     updated, revived = _update(connection, plan, stamp)
     inserted = _insert(connection, plan, stamp)
     live = live_before + inserted + revived - tombstoned
+    # A row that was moved meanwhile (VACUUM FULL) is not where it was found.
+    is_whole = (inserted + updated, tombstoned) == (changed, deleted)
+    if not is_whole or (plan.mode == "incremental" and live != _source_rows(connection, plan)):
+        raise StateMismatchError(plan)
     if plan.mode == "full pass" and live != rows:
         raise repeated_key(plan)
-    if plan.mode == "incremental" and (
-        tombstoned != deleted or live != _source_rows(connection, plan)
-    ):
-        raise StateMismatchError(plan)
-    if inserted + updated + deleted > _ANALYZE_SHARE * live:
+    if plan.is_rekeyed:
+        connection.execute(
+            sql.SQL("alter table {} add primary key ({})").format(
+                sql.Identifier("raw", plan.name), names(plan.source.key)
+            )
+        )
+    if changed + deleted > _ANALYZE_SHARE * live:
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier("raw", plan.name)))
-    return Applied(inserted + updated, deleted, live, _remember_masks(connection, plan, live))
+    return Applied(changed, deleted, live, _remember_masks(connection, plan, live))
+
+
+def _drop_key(connection: psycopg.Connection[TupleRow], plan: TablePlan) -> None:
+    """Frees raw of its old primary key, and of the rows that the new one cannot tell apart."""
+    raw = sql.Identifier("raw", plan.name)
+    row = connection.execute(
+        "select conname from pg_catalog.pg_constraint "
+        "where conrelid = to_regclass(format('raw.%%I', %s::text)) and contype = 'p'",
+        [plan.name],
+    ).fetchone()
+    if row:
+        connection.execute(
+            sql.SQL("alter table {} drop constraint {}").format(raw, sql.Identifier(row[0]))
+        )
+    if set(plan.key_columns) & set(plan.added):
+        connection.execute(sql.SQL("delete from {}").format(raw))
+        return
+    connection.execute(
+        sql.SQL(
+            "delete from {raw} using ("
+            "select ctid as place, {preferred} as nth from {raw}) as ranked "
+            "where {raw}.ctid = ranked.place and (ranked.nth > 1 or ({keys}) is not null is false)"
+        ).format(raw=raw, preferred=preferred(plan), keys=names(plan.source.key))
+    )
 
 
 def _brake(plan: TablePlan, deleted: int, live: int) -> None:
@@ -141,10 +175,11 @@ def _tombstone(connection: psycopg.Connection[TupleRow], plan: TablePlan, stamp:
         sql.SQL(
             "update {raw} as mirrored set _deleted_at = {at}, _synced_at = {at}, "
             "_sync_id = {sync_id} from {gone} as gone "
-            "where {same_key} and mirrored._deleted_at is null"
+            "where {place} {same_key}"
         ).format(
             raw=sql.Identifier("raw", plan.name),
             gone=gone_table(plan),
+            place=_place(plan, "gone"),
             same_key=same_key(plan, "gone", "mirrored"),
             **_stamped(stamp),
         )
@@ -162,11 +197,12 @@ def _update(
         sql.SQL(
             "update {raw} as mirrored set {assignments}, _deleted_at = null, _synced_at = {at}, "
             "_sync_id = {sync_id} from {changed} as changed "
-            "where {same_key} and not changed._is_new"
+            "where {place} {same_key}"
         ).format(
             raw=sql.Identifier("raw", plan.name),
             assignments=assignments,
             changed=changed_table(plan),
+            place=_place(plan, "changed"),
             same_key=same_key(plan, "changed", "mirrored"),
             **_stamped(stamp),
         )
@@ -175,6 +211,15 @@ def _update(
         sql.SQL("select count(*) from {} where _is_back").format(changed_table(plan))
     ).fetchone()
     return updated, row[0] if row else 0
+
+
+def _place(plan: TablePlan, alias: str) -> sql.Composable:
+    """Looks a row of raw up where it was found; a column that is widened moves all of them."""
+    return (
+        sql.SQL("")
+        if plan.widened
+        else sql.SQL("mirrored.ctid = {} and").format(sql.Identifier(alias, "_place"))
+    )
 
 
 def _insert(connection: psycopg.Connection[TupleRow], plan: TablePlan, stamp: Stamp) -> int:
@@ -216,6 +261,8 @@ def _remember_masks(
     knows_masks = plan.has_masks and (plan.mode != "incremental" or presence.kind(plan) == "masks")
     blocks = _count(connection, present) if knows_masks else 0
     chosen = presence.choose(plan, live_rows, blocks) if knows_masks else "keys"
+    if plan.mode != "incremental":
+        connection.execute("analyze ops.presence_masks")
     if chosen == "keys":
         connection.execute("delete from ops.presence_masks where table_name = %s", [plan.name])
         return chosen

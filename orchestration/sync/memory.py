@@ -25,6 +25,7 @@ class TableMemory:
         schema: The source's schema.
         columns_version: The source table's columns, as `SourceTable` has them.
         storage_version: The source table's storage, likewise.
+        raw_version: raw's table, likewise.
         presence: How its deleted rows are to be found.
         live_rows: How many rows of raw were no tombstones.
     """
@@ -34,6 +35,7 @@ class TableMemory:
     schema: str
     columns_version: str
     storage_version: str
+    raw_version: str
     presence: Presence
     live_rows: int
 

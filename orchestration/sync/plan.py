@@ -26,7 +26,8 @@ select
     pg_class.relkind::text,
     pg_attribute.attname,
     format_type(pg_attribute.atttypid, pg_attribute.atttypmod),
-    array_position(pg_index.indkey::int2[], pg_attribute.attnum)
+    array_position(pg_index.indkey::int2[], pg_attribute.attnum),
+    format('%%s:%%s', pg_class.oid, pg_class.relfilenode)
 from pg_catalog.pg_class
 inner join pg_catalog.pg_attribute on pg_class.oid = pg_attribute.attrelid
 left join pg_catalog.pg_index on pg_class.oid = pg_index.indrelid and pg_index.indisprimary
@@ -38,10 +39,17 @@ order by pg_attribute.attnum
 
 @dataclass(frozen=True)
 class RawTable:
-    """A table of raw as it stands, without the mirror's own columns."""
+    """A table of raw as it stands, without the mirror's own columns.
+
+    Attributes:
+        columns: The source's columns.
+        key: The primary key's columns.
+        version: Changes when the table is emptied, replaced or rewritten.
+    """
 
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,7 @@ class TablePlan:
         memory: What the last sync left; None unless incremental.
         ordinal: Its place among the tables of this sync.
         is_source_wide: Whether the reason concerns the whole source, and is worth a warning.
+        is_rekeyed: Whether raw has another primary key so far.
         columns: raw's columns afterwards, in order, with the types in which they travel.
         added: Columns that raw gets in this sync.
         widened: Columns whose type raw widens in this sync.
@@ -74,6 +83,7 @@ class TablePlan:
     warnings: tuple[str, ...] = ()
     ordinal: int = 0
     is_source_wide: bool = False
+    is_rekeyed: bool = False
 
     @property
     def name(self) -> str:
@@ -137,7 +147,7 @@ def plan_table(
     """Plans one table. A pure function of what the source and raw look like.
 
     Raises:
-        LoyaltyError: The source's key or a column's type changed in a way that raw cannot follow.
+        LoyaltyError: A column's type changed in a way that raw cannot follow, or is not readable.
     """
     where = f"{source.schema}.{source.name}"
     if raw is None:
@@ -155,12 +165,6 @@ def plan_table(
             f"The login may no longer read {where} (columns {', '.join(sorted(lost))}).",
             remedy=f"Let its owner grant select on {where} again; "
             "`loyalty operational grants` prints the statements.",
-        )
-    if raw.key != source.key:
-        raise LoyaltyError(
-            f"The primary key of {where} is ({', '.join(source.key)}), "
-            f"but raw.{source.name} was mirrored by ({', '.join(raw.key)}).",
-            remedy=f"Drop raw.{source.name} (cascade drops the views on it), sync, then build.",
         )
     ours = {column.name: column for column in raw.columns}
     theirs = {column.name: column for column in source.columns}
@@ -186,6 +190,13 @@ def plan_table(
     why = FullPass("asked for", None) if full else why_full(source, point, memory)
     if why is None and (added or widened):
         why = FullPass("raw lacks columns of it", "table")
+    if why is None and memory and memory.raw_version != raw.version:
+        why = FullPass("raw's table was emptied, replaced or rewritten", "table")
+    if raw.key != source.key:
+        why = FullPass(
+            f"its primary key is now ({', '.join(source.key)}), raw had ({', '.join(raw.key)})",
+            "table",
+        )
     if why is None:
         reason = "what was written since the last sync"
         return TablePlan(source, "incremental", reason, tuple(columns), memory, vanished=vanished)
@@ -202,6 +213,7 @@ def plan_table(
         vanished,
         tuple(warnings),
         is_source_wide=why.scope == "source",
+        is_rekeyed=raw.key != source.key,
     )
 
 
@@ -218,16 +230,17 @@ def raw_table(connection: psycopg.Connection[TupleRow], name: str) -> RawTable |
     rows = connection.execute(_RAW, [name]).fetchall()
     if not rows:
         return None
-    names = {column for _, column, _, _ in rows}
+    names = {column for _, column, *_ in rows}
     if rows[0][0] != "r" or not names.issuperset(OWN_COLUMNS):
         raise LoyaltyError(
             f"raw.{name} in the warehouse is not a mirrored table.",
             remedy=f"Rename or drop it: the sync needs the name raw.{name}.",
         )
-    key = sorted((position, column) for _, column, _, position in rows if position is not None)
+    key = sorted((position, column) for _, column, _, position, _ in rows if position is not None)
     return RawTable(
-        tuple(Column(column, type_) for _, column, type_, _ in rows if column not in OWN_COLUMNS),
+        tuple(Column(column, type_) for _, column, type_, *_ in rows if column not in OWN_COLUMNS),
         tuple(column for _, column in key),
+        rows[0][4],
     )
 
 

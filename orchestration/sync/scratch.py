@@ -64,12 +64,12 @@ def rows_table(plan: TablePlan) -> sql.Identifier:
 
 
 def changed_table(plan: TablePlan) -> sql.Identifier:
-    """The arrived rows that differ from raw, and how: _is_new, _is_back, and raw's _image."""
+    """The arrived rows that differ from raw: _is_new, _is_back, raw's _image, its _place (ctid)."""
     return _beside(plan, "changed")
 
 
 def gone_table(plan: TablePlan) -> sql.Identifier:
-    """The keys and images of raw's live rows that the source no longer has."""
+    """The keys, _place (ctid) and _image of raw's live rows that the source no longer has."""
     return _beside(plan, "gone")
 
 
@@ -86,9 +86,20 @@ def _beside(plan: TablePlan, what: str) -> sql.Identifier:
 def same_key(plan: TablePlan, one: str, other: str) -> sql.Composed:
     """The condition that two rows have the same key."""
     return sql.SQL(" and ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(one, name), sql.Identifier(other, name))
-        for name in plan.source.key
+        sql.SQL("{} = {}").format(a, b)
+        for a, b in zip(key_values(plan, one), key_values(plan, other), strict=True)
     )
+
+
+def key_values(plan: TablePlan, alias: str) -> list[sql.Composable]:
+    """A row's key; raw's own (`mirrored`) in the types that it will have."""
+    widened = {column.name for column in plan.widened} if alias == "mirrored" else set()
+    return [
+        sql.SQL("{}::{}").format(sql.Identifier(alias, column.name), type_name(column))
+        if column.name in widened
+        else sql.Identifier(alias, column.name)
+        for column in plan.key_columns
+    ]
 
 
 def definition(column: Column) -> sql.Composed:
@@ -101,6 +112,8 @@ def names(columns: Iterable[str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(name) for name in columns)
 
 
-def aliased(alias: str, columns: Iterable[str]) -> sql.Composed:
-    """The columns of a relation with this alias."""
-    return sql.SQL(", ").join(sql.Identifier(alias, name) for name in columns)
+def preferred(plan: TablePlan) -> sql.Composed:
+    """Ranks rows of raw that share a key which they did not have before: the first one stays."""
+    return sql.SQL(
+        "row_number() over (partition by {} order by _deleted_at is not null, _sync_id desc, ctid)"
+    ).format(names(plan.source.key))

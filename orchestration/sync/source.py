@@ -18,6 +18,11 @@ _SECRET_WORDS = frozenset(
 )
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
+_RESERVED = frozenset(
+    {"_sync_id", "_synced_at", "_deleted_at", "_is_new", "_is_back", "_image", "_place", "_nth"}
+)
+"""What raw and scratch call their own columns."""
+
 _COLUMNS = """
 select
     pg_class.relname,
@@ -67,10 +72,11 @@ composites as (
 )
 select
     pg_type.oid, pg_type.typname, pg_namespace.nspname = 'pg_catalog', pg_type.typtype::text,
-    pg_type.typbasetype, pg_type.typelem, pg_type.typarray,
+    pg_type.typbasetype, coalesce(pg_range.rngsubtype, pg_type.typelem), pg_type.typarray,
     coalesce(enumerations.labels, composites.labels, '{}'), coalesce(composites.attributes, '{}')
 from pg_catalog.pg_type
 inner join pg_catalog.pg_namespace on pg_type.typnamespace = pg_namespace.oid
+left join pg_catalog.pg_range on pg_type.oid in (pg_range.rngtypid, pg_range.rngmultitypid)
 left join enumerations on pg_type.oid = enumerations.enumtypid
 left join composites on pg_type.typrelid = composites.attrelid and pg_type.typtype = 'c'
 """
@@ -257,7 +263,7 @@ def _table(
             "which is not mirrored because it is named like a credential.",
             remedy="Leave this table out of the sync.",
         )
-    if reserved := mirrored & {"_sync_id", "_synced_at", "_deleted_at"}:
+    if reserved := mirrored & _RESERVED:
         raise LoyaltyError(
             f"{where} has a column {', '.join(sorted(reserved))}, a name that the mirror needs.",
             remedy="Rename the column in the source.",

@@ -20,11 +20,12 @@ from orchestration.sync.plan import TablePlan, type_name
 from orchestration.sync.scratch import (
     PLANNING,
     Stamp,
-    aliased,
     changed_table,
     definition,
     gone_table,
+    key_values,
     names,
+    preferred,
     present_table,
     rows_table,
     same_key,
@@ -100,15 +101,15 @@ def load_rows(
         cursor.execute(_SETTINGS)
         cursor.execute(_create(scratch, [definition(column) for column in plan.travelling]))
         rows = _copy(cursor, scratch, plan.travelling, blocks)
-        cursor.execute(_analyze_keys(plan, scratch))
         # record_image_ne compares bytes: json has no equality, and 1.0 differs from 1.00. Rows of
         # one column keep the word `row`.
         cursor.execute(
             sql.SQL(
                 "create unlogged table {changed} as select {columns}, "
                 "mirrored._sync_id is null as _is_new, "
-                "mirrored._deleted_at is not null as _is_back, {image} as _image "
-                "from {scratch} as staged left join {raw} as mirrored on {same_key} "
+                "mirrored._deleted_at is not null as _is_back, "
+                "mirrored.ctid as _place, {image} as _image "
+                "from {scratch} as staged left join {mirrored_rows} on {same_key} "
                 "where mirrored._sync_id is null or mirrored._deleted_at is not null "
                 "or record_image_ne(row({staged}), row({mirrored}))"
             ).format(
@@ -119,13 +120,12 @@ def load_rows(
                 ),
                 image=image(plan),
                 scratch=scratch,
-                raw=sql.Identifier("raw", plan.name),
+                mirrored_rows=_mirrored_rows(plan),
                 same_key=same_key(plan, "staged", "mirrored"),
                 staged=sql.SQL(", ").join(_staged_values(plan)),
                 mirrored=sql.SQL(", ").join(_mirrored_values(plan)),
             )
         )
-        cursor.execute(_analyze_keys(plan, changed_table(plan)))
         if plan.mode == "full pass":
             _find_gone(cursor, plan, _lacking(plan, scratch))
             _keep_masks(cursor, plan)
@@ -142,9 +142,9 @@ def load_presence(
         cursor.execute(_SETTINGS)
         cursor.execute(_create(present, [definition(column) for column in columns]))
         _copy(cursor, present, columns, blocks)
-        cursor.execute(sql.SQL("analyze {}").format(present))
         if presence.kind(plan) == "masks":
-            lost = sql.SQL("inner join ({}) as lost on {}").format(
+            _index_masks(cursor, plan)
+            lost = sql.SQL("inner join ({}) as lost on {} where true").format(
                 presence.lost_ids(plan, present), same_key(plan, "lost", "mirrored")
             )
             _find_gone(cursor, plan, lost)
@@ -161,21 +161,20 @@ def _lacking(plan: TablePlan, having: sql.Identifier) -> sql.Composed:
 def _find_gone(cursor: psycopg.Cursor[TupleRow], plan: TablePlan, joined: sql.Composed) -> None:
     cursor.execute(
         sql.SQL(
-            "create unlogged table {gone} as select {keys}, {image} as _image from ("
-            "select * from {raw} where _deleted_at is null) as mirrored {joined}"
+            "create unlogged table {gone} as "
+            "select {keys}, mirrored.ctid as _place, {image} as _image "
+            "from {mirrored_rows} {joined} and mirrored._deleted_at is null"
         ).format(
             gone=gone_table(plan),
-            keys=aliased("mirrored", plan.source.key),
+            keys=sql.SQL(", ").join(
+                sql.SQL("{} as {}").format(value, sql.Identifier(name))
+                for value, name in zip(key_values(plan, "mirrored"), plan.source.key, strict=True)
+            ),
             image=image(plan),
-            raw=sql.Identifier("raw", plan.name),
+            mirrored_rows=_mirrored_rows(plan),
             joined=joined,
         )
     )
-    cursor.execute(_analyze_keys(plan, gone_table(plan)))
-
-
-def _analyze_keys(plan: TablePlan, relation: sql.Identifier) -> sql.Composed:
-    return sql.SQL("analyze {} ({})").format(relation, names(plan.source.key))
 
 
 def _keep_masks(cursor: psycopg.Cursor[TupleRow], plan: TablePlan) -> None:
@@ -186,13 +185,23 @@ def _keep_masks(cursor: psycopg.Cursor[TupleRow], plan: TablePlan) -> None:
                 present_table(plan), presence.masks(plan, rows_table(plan))
             )
         )
+        _index_masks(cursor, plan)
+
+
+def _index_masks(cursor: psycopg.Cursor[TupleRow], plan: TablePlan) -> None:
+    # However few masks the planner expects, looking them up is cheap.
+    cursor.execute(sql.SQL("alter table {} add primary key (block)").format(present_table(plan)))
 
 
 def _create(
     name: sql.Identifier, columns: Sequence[sql.Composable], *, is_kept: bool = False
 ) -> sql.Composed:
-    return sql.SQL("create {} table {} ({})").format(
-        sql.SQL("" if is_kept else "unlogged"), name, sql.SQL(", ").join(columns)
+    # Room on every page of raw lets a changed row stay on its page, and its index entries alone.
+    return sql.SQL("create {} table {} ({}) {}").format(
+        sql.SQL("" if is_kept else "unlogged"),
+        name,
+        sql.SQL(", ").join(columns),
+        sql.SQL("with (fillfactor = 90)" if is_kept else ""),
     )
 
 
@@ -211,6 +220,25 @@ def _copy(
         for block in blocks:
             stream.write(block.data)
     return cursor.rowcount
+
+
+def _mirrored_rows(plan: TablePlan) -> sql.Composed:
+    """Raw's rows as `mirrored`; where they get another key, those that it tells apart."""
+    raw = sql.Identifier("raw", plan.name)
+    if not plan.is_rekeyed:
+        return sql.SQL("{} as mirrored").format(raw)
+    if added := [c for c in plan.key_columns if c in plan.added]:
+        return sql.SQL("(select *, ctid, {} from {} where false) as mirrored").format(
+            sql.SQL(", ").join(
+                sql.SQL("null::{} as {}").format(type_name(c), sql.Identifier(c.name))
+                for c in added
+            ),
+            raw,
+        )
+    return sql.SQL(
+        "(select * from (select *, ctid, {preferred} as _nth from {raw}) as ranked "
+        "where _nth = 1 and ({keys}) is not null) as mirrored"
+    ).format(preferred=preferred(plan), raw=raw, keys=names(plan.source.key))
 
 
 def _staged_values(plan: TablePlan) -> list[sql.Composable]:

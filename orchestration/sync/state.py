@@ -57,18 +57,21 @@ def raw_state(connection: psycopg.Connection[TupleRow]) -> RawState | None:
 def memories(connection: psycopg.Connection[TupleRow]) -> dict[str, TableMemory]:
     """What the last sync of each table left; each table's may have been another one."""
     rows = connection.execute(
-        "select table_name, sync_id, columns_version, storage_version, presence, live_rows, "
+        "select table_name, sync_id, columns_version, storage_version, raw_version, "
+        "presence, live_rows, "
         "source_system, source_database, source_oid, source_horizon, source_next_xid, "
         "source_timeline, source_started_at, source_stats_reset_at, source_wal_bytes, "
         "source_schema "
         "from ops.sync_state inner join ops.sync_runs using (sync_id)"
     ).fetchall()
     found = {}
-    for name, sync_id, columns, storage, presence, live_rows, *rest in rows:
+    for name, sync_id, columns, storage, raw, presence, live_rows, *rest in rows:
         system, database, oid, horizon, next_xid, *where, schema = rest
         identity = SourceIdentity(system, database, oid)
         point = None if horizon is None else SourcePoint(identity, horizon, next_xid, *where)
-        found[name] = TableMemory(sync_id, point, schema, columns, storage, presence, live_rows)
+        found[name] = TableMemory(
+            sync_id, point, schema, columns, storage, raw, presence, live_rows
+        )
     return found
 
 
@@ -157,10 +160,12 @@ def remember(
     with connection.cursor() as cursor:
         cursor.executemany(
             "insert into ops.sync_state as state (table_name, sync_id, columns_version, "
-            "storage_version, presence, live_rows) values (%s, %s, %s, %s, %s, %s) "
+            "storage_version, presence, live_rows, raw_version) "
+            "select %s, %s, %s, %s, %s, %s, format('%%s:%%s', oid, relfilenode) "
+            "from pg_catalog.pg_class where oid = to_regclass(format('raw.%%I', %s::text)) "
             "on conflict (table_name) do update set sync_id = excluded.sync_id, "
             "columns_version = excluded.columns_version, "
-            "storage_version = excluded.storage_version, "
+            "storage_version = excluded.storage_version, raw_version = excluded.raw_version, "
             "presence = excluded.presence, live_rows = excluded.live_rows",
             [
                 [
@@ -170,6 +175,7 @@ def remember(
                     plan.source.storage_version,
                     result.presence,
                     result.live_rows,
+                    plan.name,
                 ]
                 for plan, result in applied
             ],

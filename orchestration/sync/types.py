@@ -11,6 +11,23 @@ _WIDE = {
     "int4": "bigint",
     "int8": "bigint",
     "oid": "bigint",
+    # Their text changes with what they point to, and nothing tells when.
+    **dict.fromkeys(
+        (
+            "regclass",
+            "regcollation",
+            "regconfig",
+            "regdictionary",
+            "regnamespace",
+            "regoper",
+            "regoperator",
+            "regproc",
+            "regprocedure",
+            "regrole",
+            "regtype",
+        ),
+        "bigint",
+    ),
     "float4": "double precision",
     "float8": "double precision",
     "numeric": "numeric",

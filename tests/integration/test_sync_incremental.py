@@ -224,3 +224,50 @@ def test_no_personal_data_is_in_an_image() -> None:
     personal = {"email", "first_name", "last_name", "phone", "birthday", "shopify_customer_id"}
     assert not personal & {column for columns in IMAGES.values() for column in columns}
     assert set(IMAGES) == set(sync.TABLES) - {"loyalty_analytics"}
+
+
+def test_raw_that_was_emptied_or_restored_by_hand_is_compared_whole(things: Pair) -> None:
+    things.sync("things")
+    with things.warehouse.connect(autocommit=True) as connection:
+        connection.execute("truncate raw.things")
+    result = things.sync("things")
+    assert "emptied, replaced or rewritten" in result.warnings[0]
+    assert things.differing("things") == []
+    assert only(things).mode == "incremental"
+
+
+@pytest.mark.parametrize(
+    ("statement", "changed"),
+    [
+        ("alter table things add primary key (id, name)", 0),
+        ("update things set name = 'x ' || name where id = 3", 1),
+        ("alter table things add serial bigint generated always as identity primary key", 999),
+    ],
+)
+def test_another_primary_key_is_followed(things: Pair, statement: str, changed: int) -> None:
+    things.write("update things set name = 'thing 9' where id = 8")
+    things.sync("things")
+    things.write("delete from things where id = 8")
+    things.sync("things")
+    with things.warehouse.connect(autocommit=True) as connection:
+        connection.execute("create view raw_things as select id, name from raw.things")
+    things.write("alter table things drop constraint things_pkey", statement)
+    if "primary key" not in statement:
+        things.write("alter table things add primary key (name)")
+    result = things.sync("things")
+
+    assert "its primary key is now" in result.tables[0].reason
+    assert result_of(result, "things")[0] == changed
+    assert things.differing("things") == []
+    assert only(things).mode == "incremental"
+    things.write("delete from things where id = 5")
+    assert only(things).rows_deleted == 1
+
+
+def test_a_key_that_grew_wider_is_followed(things: Pair) -> None:
+    things.sync("things")
+    things.write("alter table things alter id type text", "update things set name = 'x'")
+    things.write("delete from things where id = '7'")
+    assert things.sync("things").tables[0].rows_deleted == 1
+    assert things.differing("things") == []
+    assert only(things).mode == "incremental"

@@ -20,10 +20,10 @@ COLUMNS = (Column("id", "bigint"), Column("name", "text"))
 SOURCE = SourceTable(
     "public", "things", COLUMNS, ("id",), 0, columns_version="c1", storage_version="s1"
 )
-RAW = RawTable(COLUMNS, ("id",))
+RAW = RawTable(COLUMNS, ("id",), "r1")
 THEN = SourcePoint(SourceIdentity("7001", "shop", 5), 1000, 1010, 1, STARTED, STARTED, 5_000)
 NOW = replace(THEN, horizon=2000, next_xid=2010, wal_bytes=9_000)
-MEMORY = TableMemory(3, THEN, "public", "c1", "s1", "masks", 10)
+MEMORY = TableMemory(3, THEN, "public", "c1", "s1", "r1", "masks", 10)
 
 
 def test_a_source_that_went_on_is_read_by_what_was_written_since() -> None:

@@ -17,6 +17,8 @@ create table ops.sync_state (
     -- Change with the source's columns and types, and with its storage (replaced, rewritten).
     columns_version text not null,
     storage_version text not null,
+    -- Changes when raw's table is emptied, replaced or restored by somebody else.
+    raw_version text not null,
     -- How its deleted rows are found: 'masks' of which ids exist, or all 'keys'.
     presence text not null check (presence in ('masks', 'keys')),
     live_rows bigint not null
@@ -37,5 +39,3 @@ create table ops.before_images (
     table_name text not null,
     image jsonb not null
 );
-
-create index before_images_table_name_sync_id_idx on ops.before_images (table_name, sync_id);
