@@ -112,13 +112,16 @@ class Database:
             raise self.explained(error) from None
         try:
             self.require_version(connection.info.server_version)
+            if self.name == WAREHOUSE:
+                connection.execute(_WAREHOUSE_SESSION)
+                if connection.info.server_version >= 170000:
+                    connection.execute("set transaction_timeout = 0")
         except LoyaltyError:
             connection.close()
             raise
-        if self.name == WAREHOUSE:
-            connection.execute(_WAREHOUSE_SESSION)
-            if connection.info.server_version >= 170000:
-                connection.execute("set transaction_timeout = 0")
+        except psycopg.Error as error:
+            connection.close()
+            raise self.explained(error) from None
         connection.autocommit = autocommit
         return connection
 

@@ -104,7 +104,7 @@ def sync(
                 )
             loads = Loader(stamp, progress).run(plans, lanes)
             expected = _contents(plans, lanes) if verify else {}
-            snapshot.guard.confirm()
+            snapshot.confirm(schema)
         is_whole = set(names).issuperset(TABLES)
         after = state.RawState(
             stamp.sync_id,
@@ -127,7 +127,8 @@ def sync(
                 state.remember(target, stamp.sync_id, [(p, applied) for p, applied, _ in closed])
                 forget_images(target)
         except StateMismatchError as mismatch:
-            state.forget(target, mismatch.table)
+            with plain_errors("warehouse"):
+                state.forget(target, mismatch.table)
             raise
         with plain_errors("warehouse"):
             verified = [
@@ -141,7 +142,8 @@ def sync(
 @contextmanager
 def _prepared(warehouse: Database) -> Iterator[psycopg.Connection[TupleRow]]:
     with warehouse.connect(autocommit=True, client_encoding="UTF8") as target:
-        prepare(target)
+        with plain_errors("warehouse"):
+            prepare(target)
         yield target
 
 

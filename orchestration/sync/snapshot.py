@@ -104,6 +104,25 @@ class Snapshot:
     readers: Sequence[Reader]
     guard: Guard
 
+    def confirm(self, schema: str) -> None:
+        """Makes sure that the tables have been the same until now.
+
+        Most changes wait for the guard's locks; renaming an enumeration's label does not, nor does
+        attaching a partition.
+
+        Raises:
+            LoyaltyError: A table was changed while it was read, or the source ended the guard.
+        """
+        with plain_errors("operational database"):
+            now = describe(self.guard.connection, schema, list(self.tables))
+        for name, table in self.tables.items():
+            if table.versions != now[name].versions:
+                raise LoyaltyError(
+                    f"{schema}.{name} was changed while it was read. Nothing was changed in raw.",
+                    remedy="Run it again when that migration is done.",
+                    is_transient=True,
+                )
+
 
 @contextmanager
 def open_snapshot(

@@ -141,6 +141,11 @@ class SourceTable:
     untracked: str | None = None
     unreadable: tuple[str, ...] = ()
 
+    @property
+    def versions(self) -> tuple[str, str]:
+        """What changes with the table's columns, and with its storage."""
+        return self.columns_version, self.storage_version
+
 
 def is_secret(column: str) -> bool:
     """Whether a column's name says that it holds a credential: such columns are never mirrored."""

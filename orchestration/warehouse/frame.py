@@ -41,6 +41,7 @@ def prepare(connection: psycopg.Connection[TupleRow]) -> list[str]:
         )
     with connection.transaction():
         # Two commands may start at once on a new warehouse: the second waits for the first.
+        connection.execute("set local lock_timeout = '60s'")
         connection.execute("select pg_advisory_xact_lock(hashtext('loyalty.frame'))")
         try:
             for schema in SCHEMAS:

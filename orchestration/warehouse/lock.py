@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg.rows import TupleRow
 
 from orchestration.database import Database
 from orchestration.errors import LoyaltyError
@@ -39,28 +40,10 @@ def writer_lock(
             not a direct one.
     """
     with warehouse.connect(autocommit=True, application_name="loyalty-writer-lock") as connection:
-        row = connection.execute("select pg_backend_pid()").fetchone()
-        if row != (connection.info.backend_pid,):
-            raise LoyaltyError(
-                f"The warehouse at {warehouse.location} is reached through a pooler, which would "
-                "give the lock that keeps other runs out to anybody.",
-                remedy=f"Let {warehouse.variable} name the server's own host and port.",
-            )
-        deadline = time.monotonic() + WAIT_SECONDS
-        told = False
-        while True:
-            row = connection.execute("select pg_try_advisory_lock(%s)", [KEY]).fetchone()
-            if row and row[0]:
-                break
-            if time.monotonic() >= deadline:
-                raise LoyaltyError(
-                    f"Another loyalty run is writing the warehouse at {warehouse.location}.",
-                    remedy="Wait until it has finished, then run this command again.",
-                )
-            if not told:
-                waiting("Another run is writing the warehouse; waiting for it to finish …")
-                told = True
-            time.sleep(0.5)
+        try:
+            _take(connection, warehouse, waiting)
+        except psycopg.Error as error:
+            raise warehouse.explained(error) from None
         yield
         try:
             connection.execute("select 1")
@@ -71,3 +54,32 @@ def writer_lock(
                 "server ends such connections. Run again, to be sure.",
                 warehouse.location,
             )
+
+
+def _take(
+    connection: psycopg.Connection[TupleRow],
+    warehouse: Database,
+    waiting: Callable[[str], None],
+) -> None:
+    row = connection.execute("select pg_backend_pid()").fetchone()
+    if row != (connection.info.backend_pid,):
+        raise LoyaltyError(
+            f"The warehouse at {warehouse.location} is reached through a pooler, which would "
+            "give the lock that keeps other runs out to anybody.",
+            remedy=f"Let {warehouse.variable} name the server's own host and port.",
+        )
+    deadline = time.monotonic() + WAIT_SECONDS
+    told = False
+    while True:
+        row = connection.execute("select pg_try_advisory_lock(%s)", [KEY]).fetchone()
+        if row and row[0]:
+            return
+        if time.monotonic() >= deadline:
+            raise LoyaltyError(
+                f"Another loyalty run is writing the warehouse at {warehouse.location}.",
+                remedy="Wait until it has finished, then run this command again.",
+            )
+        if not told:
+            waiting("Another run is writing the warehouse; waiting for it to finish …")
+            told = True
+        time.sleep(0.5)
