@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint format clean lock
+.PHONY: help demo dev test lint benchmark format clean lock
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ lint: $(READY) ## ruff, mypy --strict, sqlfluff
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar models tests/dbt
+
+benchmark: $(READY) ## The sync against psql and dlt (half an hour)
+	$(BIN)/python -m benchmarks.sync
 
 format: $(READY) ## Rewrite Python in the house style
 	$(BIN)/ruff check --fix .

@@ -16,6 +16,7 @@ from orchestration.database import Database
 from orchestration.databases import Databases
 from orchestration.errors import LoyaltyError
 from orchestration.settings import Settings
+from orchestration.warehouse import require_direct
 
 Level = Literal["ok", "warning", "problem"]
 MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]"}
@@ -109,6 +110,7 @@ def _schema(opened: Databases) -> Iterator[Finding]:
 
 def _privileges(warehouse: Database) -> Iterator[Finding]:
     with warehouse.connect() as connection:
+        require_direct(connection, warehouse)
         row = connection.execute(
             "select has_database_privilege(current_database(), 'create'), "
             "current_setting('transaction_read_only')::boolean"

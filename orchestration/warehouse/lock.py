@@ -61,13 +61,7 @@ def _take(
     warehouse: Database,
     waiting: Callable[[str], None],
 ) -> None:
-    row = connection.execute("select pg_backend_pid()").fetchone()
-    if row != (connection.info.backend_pid,):
-        raise LoyaltyError(
-            f"The warehouse at {warehouse.location} is reached through a pooler, which would "
-            "give the lock that keeps other runs out to anybody.",
-            remedy=f"Let {warehouse.variable} name the server's own host and port.",
-        )
+    require_direct(connection, warehouse)
     deadline = time.monotonic() + WAIT_SECONDS
     told = False
     while True:
@@ -83,3 +77,18 @@ def _take(
             waiting("Another run is writing the warehouse; waiting for it to finish …")
             told = True
         time.sleep(0.5)
+
+
+def require_direct(connection: psycopg.Connection[TupleRow], warehouse: Database) -> None:
+    """Refuses a pooler between us and the warehouse, whose sessions are not ours.
+
+    Raises:
+        LoyaltyError: The connection's server process is not the one that answers.
+    """
+    row = connection.execute("select pg_backend_pid()").fetchone()
+    if row != (connection.info.backend_pid,):
+        raise LoyaltyError(
+            f"The warehouse at {warehouse.location} is reached through a pooler, which would "
+            "give the lock that keeps other runs out to anybody.",
+            remedy=f"Let {warehouse.variable} name the server's own host and port.",
+        )

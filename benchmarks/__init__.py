@@ -1,0 +1,1 @@
+"""Scenarios that measure the project against peers: `python -m benchmarks.<scenario>`."""

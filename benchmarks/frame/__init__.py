@@ -1,0 +1,1 @@
+"""What every scenario shares: servers, sample data, rounds, gates, and the report."""
