@@ -18,6 +18,8 @@ from orchestration.sync.plan import TablePlan
 from orchestration.sync.result import Progress
 from orchestration.sync.scratch import Stamp
 
+_TELL_BYTES = 1024 * 1024
+
 _Write = Callable[[Lane, Iterator[Block]], None]
 
 
@@ -87,12 +89,20 @@ class Loader:
                     self.progress.started(load.plan.name, load.plan.source.estimated_rows)
 
             def told(blocks: Iterator[Block]) -> Iterator[Block]:
+                rows = size = 0
                 for block in lane.watched(blocks):
                     yield block
-                    with self._telling:
-                        load.bytes += len(block.data)
-                        rows = block.rows if counts else 0
-                        self.progress.advanced(load.plan.name, rows, len(block.data))
+                    rows += block.rows
+                    size += len(block.data)
+                    if size >= _TELL_BYTES:
+                        advance(rows, size)
+                        rows = size = 0
+                advance(rows, size)
+
+            def advance(rows: int, size: int) -> None:
+                with self._telling:
+                    load.bytes += size
+                    self.progress.advanced(load.plan.name, rows if counts else 0, size)
 
             # Closed at once when loading fails, so that the source stops sending.
             name = f"{load.plan.source.schema}.{load.plan.name}"

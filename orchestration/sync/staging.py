@@ -56,17 +56,19 @@ def load_first(
         LoyaltyError: The source repeats a key.
     """
     scratch = rows_table(plan)
-    # Defaults fill the mirror's own columns without sending them; they are dropped below.
-    columns = [
-        *(definition(column) for column in plan.travelling),
-        sql.SQL("_sync_id bigint not null default {}").format(sql.Literal(stamp.sync_id)),
-        sql.SQL("_synced_at timestamptz not null default {}").format(sql.Literal(stamp.at)),
-        sql.SQL("_deleted_at timestamptz").format(),
-    ]
+    columns = [definition(column) for column in plan.travelling]
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(_SETTINGS)
         cursor.execute(_create(scratch, columns, is_kept=True))
         rows = _copy(cursor, scratch, plan.travelling, blocks)
+        # A column that is added with a constant default is written on no row, and read on each.
+        cursor.execute(
+            sql.SQL(
+                "alter table {} add column _sync_id bigint not null default {}, "
+                "add column _synced_at timestamptz not null default {}, "
+                "add column _deleted_at timestamptz"
+            ).format(scratch, sql.Literal(stamp.sync_id), sql.Literal(stamp.at))
+        )
         try:
             cursor.execute(
                 sql.SQL(
