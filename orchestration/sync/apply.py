@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 
 from orchestration.errors import LoyaltyError
 from orchestration.sync import presence
-from orchestration.sync.images import keep_images
+from orchestration.sync.images import image, keep_images
 from orchestration.sync.memory import Presence
 from orchestration.sync.plan import TablePlan, type_name
 from orchestration.sync.scratch import (
@@ -86,13 +86,16 @@ def apply(
     if plan.mode == "first load":
         connection.execute(sql.SQL("alter table {} set schema raw").format(rows_table(plan)))
         return Applied(rows, 0, rows, _remember_masks(connection, plan, rows))
-    if plan.is_rekeyed:
-        _drop_key(connection, plan)
     changed = _count(connection, changed_table(plan))
     deleted = _count(connection, gone_table(plan))
     live_before = plan.memory.live_rows if plan.memory else _live(connection, plan)
-    if deleted > _BRAKE_ROWS and not allow_large_changes:
-        _brake(plan, deleted, live_before)
+    lost = live_before - rows if plan.is_rekeyed else deleted
+    if lost > _BRAKE_ROWS and not allow_large_changes:
+        _brake(plan, lost, live_before)
+    dropped = 0
+    if plan.is_rekeyed:
+        dropped = _drop_key(connection, plan, stamp)
+        live_before = _live(connection, plan)
     keep_images(connection, plan, stamp.sync_id, changed_table(plan), gone_table(plan))
     _follow_columns(connection, plan)
     tombstoned = _tombstone(connection, plan, stamp)
@@ -113,11 +116,15 @@ def apply(
         )
     if changed + deleted > _ANALYZE_SHARE * live:
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier("raw", plan.name)))
-    return Applied(changed, deleted, live, _remember_masks(connection, plan, live))
+    return Applied(changed, deleted + dropped, live, _remember_masks(connection, plan, live))
 
 
-def _drop_key(connection: psycopg.Connection[TupleRow], plan: TablePlan) -> None:
-    """Frees raw of its old primary key, and of the rows that the new one cannot tell apart."""
+def _drop_key(connection: psycopg.Connection[TupleRow], plan: TablePlan, stamp: Stamp) -> int:
+    """Frees raw of its old primary key, and of the rows that the new one cannot tell apart.
+
+    Returns:
+        How many rows that was; they leave images, but no tombstones, as these need a key.
+    """
     raw = sql.Identifier("raw", plan.name)
     row = connection.execute(
         "select conname from pg_catalog.pg_constraint "
@@ -128,16 +135,28 @@ def _drop_key(connection: psycopg.Connection[TupleRow], plan: TablePlan) -> None
         connection.execute(
             sql.SQL("alter table {} drop constraint {}").format(raw, sql.Identifier(row[0]))
         )
-    if set(plan.key_columns) & set(plan.added):
-        connection.execute(sql.SQL("delete from {}").format(raw))
-        return
+    is_new_column = bool(set(plan.key_columns) & set(plan.added))
+    stays = (
+        sql.SQL("false")
+        if is_new_column
+        else sql.SQL("{} = 1 and ({}) is not null").format(preferred(plan), names(plan.source.key))
+    )
+    connection.execute("drop table if exists pg_temp.doomed")
     connection.execute(
         sql.SQL(
-            "delete from {raw} using ("
-            "select ctid as place, {preferred} as nth from {raw}) as ranked "
-            "where {raw}.ctid = ranked.place and (ranked.nth > 1 or ({keys}) is not null is false)"
-        ).format(raw=raw, preferred=preferred(plan), keys=names(plan.source.key))
+            "create temporary table doomed on commit drop as "
+            "select mirrored.place, {image} as _image from ("
+            "select *, ctid as place, {stays} as stays from {raw}) as mirrored where not stays"
+        ).format(image=image(plan), stays=stays, raw=raw)
     )
+    doomed = sql.Identifier("pg_temp", "doomed")
+    keep_images(connection, plan, stamp.sync_id, doomed)
+    return connection.execute(
+        sql.SQL(
+            "delete from {raw} as mirrored using {doomed} as doomed "
+            "where mirrored.ctid = doomed.place"
+        ).format(raw=raw, doomed=doomed)
+    ).rowcount
 
 
 def _brake(plan: TablePlan, deleted: int, live: int) -> None:
@@ -261,8 +280,6 @@ def _remember_masks(
     knows_masks = plan.has_masks and (plan.mode != "incremental" or presence.kind(plan) == "masks")
     blocks = _count(connection, present) if knows_masks else 0
     chosen = presence.choose(plan, live_rows, blocks) if knows_masks else "keys"
-    if plan.mode != "incremental":
-        connection.execute("analyze ops.presence_masks")
     if chosen == "keys":
         connection.execute("delete from ops.presence_masks where table_name = %s", [plan.name])
         return chosen

@@ -126,6 +126,8 @@ def sync(
                 state.record(target, after, snapshot.point, row[0], results, warnings)
                 state.remember(target, stamp.sync_id, [(p, applied) for p, applied, _ in closed])
                 forget_images(target)
+                if any(plan.mode != "incremental" for plan in plans):
+                    target.execute("analyze ops.presence_masks")
         except StateMismatchError as mismatch:
             with plain_errors("warehouse"):
                 state.forget(target, mismatch.table)

@@ -200,7 +200,7 @@ def plan_table(
     if why is None:
         reason = "what was written since the last sync"
         return TablePlan(source, "incremental", reason, tuple(columns), memory, vanished=vanished)
-    if why.scope == "table" and not warnings:
+    if why.scope == "table" and (raw.key != source.key or not warnings):
         warnings.append(_read_whole(where, why.reason))
     return TablePlan(
         source,

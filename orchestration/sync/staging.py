@@ -146,6 +146,7 @@ def load_presence(
         _copy(cursor, present, columns, blocks)
         if presence.kind(plan) == "masks":
             _index_masks(cursor, plan)
+            cursor.execute(sql.SQL("analyze {}").format(present))
             lost = sql.SQL("inner join ({}) as lost on {} where true").format(
                 presence.lost_ids(plan, present), same_key(plan, "lost", "mirrored")
             )

@@ -271,3 +271,47 @@ def test_a_key_that_grew_wider_is_followed(things: Pair) -> None:
     assert things.sync("things").tables[0].rows_deleted == 1
     assert things.differing("things") == []
     assert only(things).mode == "incremental"
+
+
+def test_another_key_does_not_get_past_the_brake_and_leaves_images(
+    new_database: NewDatabase,
+) -> None:
+    both = with_application(new_database)
+    both.write(
+        "insert into shops (id, shop_domain) select n, n || '.example' "
+        "from generate_series(100, 1700) as n"
+    )
+    both.sync()
+    both.write(
+        "delete from shops where id >= 102",
+        "alter table shops drop constraint shops_pkey cascade",
+        "alter table shops add uid uuid default gen_random_uuid() primary key",
+    )
+    with pytest.raises(LoyaltyError, match="have vanished"):
+        both.sync()
+    with both.warehouse.connect(autocommit=True) as connection:
+        connection.execute(
+            "insert into ops.model_watermarks values ('marts.dim_shops', 1, now(), now())"
+        )
+    result = both.sync(allow_large_changes=True)
+
+    assert any("its primary key is now (uid)" in warning for warning in result.warnings)
+    assert both.differing() == []
+    images = both.rows("select count(*) from ops.before_images where table_name = 'shops'")
+    assert images == [(result_of(result, "shops")[1],)]
+
+
+def test_a_wider_type_is_followed_where_raw_has_dead_rows(things: Pair) -> None:
+    things.write("alter table things add n integer default 1")
+    things.sync("things")
+    things.write("update things set name = 'x' where id % 2 = 0")
+    things.sync("things")
+    things.write(
+        "alter table things alter n type numeric(9, 2)",
+        "update things set name = 'y' where id = 9",
+        "delete from things where id = 10",
+    )
+    result = things.sync("things")
+
+    assert result_of(result, "things") == (999, 1)
+    assert things.differing("things") == []
