@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +117,9 @@ class Database:
                 connection.execute(_WAREHOUSE_SESSION)
                 if connection.info.server_version >= 170000:
                     connection.execute("set transaction_timeout = 0")
+                # A statement of a process that was killed ends, too, where the platform can tell.
+                with suppress(psycopg.errors.InvalidParameterValue):
+                    connection.execute("set client_connection_check_interval = '10s'")
         except LoyaltyError:
             connection.close()
             raise

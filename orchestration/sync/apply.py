@@ -102,12 +102,12 @@ def apply(
     updated, revived = _update(connection, plan, stamp)
     inserted = _insert(connection, plan, stamp)
     live = live_before + inserted + revived - tombstoned
+    if plan.mode == "full pass" and live != rows:
+        raise repeated_key(plan)
     # A row that was moved meanwhile (VACUUM FULL) is not where it was found.
     is_whole = (inserted + updated, tombstoned) == (changed, deleted)
     if not is_whole or (plan.mode == "incremental" and live != _source_rows(connection, plan)):
         raise StateMismatchError(plan)
-    if plan.mode == "full pass" and live != rows:
-        raise repeated_key(plan)
     if plan.is_rekeyed:
         connection.execute(
             sql.SQL("alter table {} add primary key ({})").format(

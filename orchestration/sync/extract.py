@@ -46,6 +46,8 @@ class Reader:
         wire = self.connection.pgconn
         with plain_errors("operational database", f"reading {table}"):
             wire.send_query(statement.as_bytes(self.connection))
+            while wire.flush():
+                _await(wire, select.POLLIN | select.POLLOUT)
             _expect(_result(wire), pq.ExecStatus.COPY_OUT)
             next_message = wire.get_copy_data
             pending: list[memoryview] = []
@@ -75,11 +77,12 @@ def _result(wire: pq.abc.PGconn) -> pq.abc.PGresult | None:
     return wire.get_result()
 
 
-def _await(wire: pq.abc.PGconn) -> None:
-    """Waits for more from the server, without keeping other threads from their work."""
-    readable = select.poll()
-    readable.register(wire.socket, select.POLLIN)
-    readable.poll()
+def _await(wire: pq.abc.PGconn, events: int = select.POLLIN) -> None:
+    """Waits for the server, without keeping other threads from their work."""
+    waiting = select.poll()
+    waiting.register(wire.socket, events)
+    if not waiting.poll()[0][1] & ~select.POLLOUT:
+        return
     wire.consume_input()
 
 

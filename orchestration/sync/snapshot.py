@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import psycopg
-from psycopg import IsolationLevel, sql
+from psycopg import IsolationLevel, pq, sql
 from psycopg.rows import TupleRow
 
 from orchestration.database import Database
@@ -233,9 +233,11 @@ def _transaction(
         try:
             yield connection
         finally:
-            # Where the source has gone away, that was said before, or does not matter any more.
-            with suppress(psycopg.Error):
-                connection.rollback()
+            # Where the source has gone away, that was said before, or does not matter any more. A
+            # query that was given up ends with the connection.
+            if connection.info.transaction_status != pq.TransactionStatus.ACTIVE:
+                with suppress(psycopg.Error):
+                    connection.rollback()
 
 
 @contextmanager
