@@ -156,7 +156,7 @@ _STAMPS = sql.SQL(
 )
 
 _COLUMNS = """
-select pg_attribute.attname::text, array_position(pg_index.indkey::int2[], pg_attribute.attnum)
+select pg_attribute.attname::text, pg_attribute.attnum = any(pg_index.indkey::int2[])
 from pg_class
 inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
 inner join pg_attribute on pg_class.oid = pg_attribute.attrelid
@@ -178,9 +178,9 @@ where attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))
 def _describe(
     connection: psycopg.Connection[TupleRow], schema: str, name: str
 ) -> tuple[list[str], list[str]]:
+    """The columns, and those of the primary key, whose order tells nothing about the rows."""
     rows = connection.execute(_COLUMNS, [schema, name]).fetchall()
-    key = sorted((position, column) for column, position in rows if position is not None)
-    return [column for column, _ in rows], [column for _, column in key]
+    return [column for column, _ in rows], sorted(column for column, is_key in rows if is_key)
 
 
 def _select(schema: str, name: str, columns: list[str], *extra: sql.Composable) -> sql.Composed:
