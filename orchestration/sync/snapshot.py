@@ -45,6 +45,8 @@ set local extra_float_digits = 1
 # Only settings of the transaction: a pooler in transaction mode keeps nothing else. The limits are
 # for the source's sake: a sync that hangs must not hold its snapshot or its locks for ever. Its
 # connections idle while the warehouse builds a first load's indexes, which may take an hour.
+# Two sequential scans of a table side by side share what they read; an index-only scan for the
+# masks would look up in the table each row of every page that was written since the last vacuum.
 _LIMITS = """
 select set_config('lock_timeout', '30s', true)
 from pg_catalog.pg_settings
@@ -55,7 +57,8 @@ set local row_security = off;
 set local client_encoding = 'UTF8';
 set local application_name = 'loyalty-sync';
 set local search_path = pg_catalog;
-set local work_mem = '64MB'
+set local work_mem = '64MB';
+set local enable_indexonlyscan = off
 """
 
 
