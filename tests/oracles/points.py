@@ -57,8 +57,8 @@ def ledger(history: History) -> dict[int, Row]:
     return result
 
 
-def allocations(history: History) -> dict[tuple[int, int], int]:
-    """fct_point_lot_allocations: points by (lot id, debit's transaction id)."""
+def taken_points(history: History) -> dict[tuple[int, int], int]:
+    """What each debit took from each lot: points by (lot id, debit's transaction id)."""
     taken: dict[tuple[int, int], int] = defaultdict(int)
     for rows in entries(history).values():
         lots: deque[list[int]] = deque()  # [lot id, points left]
@@ -81,6 +81,11 @@ def allocations(history: History) -> dict[tuple[int, int], int]:
     return dict(taken)
 
 
+def allocations(history: History) -> dict[tuple[int, int], Row]:
+    """fct_point_lot_allocations by (lot id, debit's transaction id)."""
+    return {key: {"points": points} for key, points in taken_points(history).items()}
+
+
 def lots(history: History) -> dict[int, Row]:
     """fct_point_lots by lot id."""
     part_of_type = {"redeemed": "points_redeemed", "expired": "points_expired"}
@@ -99,7 +104,7 @@ def lots(history: History) -> dict[int, Row]:
         for row in transactions.values()
         if row["points_amount"] > 0
     }
-    for (lot, debit), points in allocations(history).items():
+    for (lot, debit), points in taken_points(history).items():
         kind = transactions[debit]["transaction_type"]
         result[lot][part_of_type.get(kind, "points_reversed")] += points
         result[lot]["points_remaining"] -= points

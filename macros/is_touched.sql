@@ -1,0 +1,3 @@
+{% macro is_touched(customer_id) -%}
+    true
+{%- endmacro %}

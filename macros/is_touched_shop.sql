@@ -1,0 +1,3 @@
+{% macro is_touched_shop(shop_id) -%}
+    true
+{%- endmacro %}
