@@ -46,8 +46,21 @@
         {%- endif -%}
     {%- endif %}
 
-    {{- require_upstream(last[0][0], instant) }}
+    {%- set plan = plan_run(instant) -%}
+    {{- require_upstream(last[0][0], instant, plan) }}
 
-    insert into ops.dbt_runs (invocation_id, target, sync_id, as_of, started_at)
-    values ('{{ invocation_id }}', '{{ target.name }}', {{ last[0][0] }}, {{ instant }}, now())
+    insert into ops.dbt_runs (
+        invocation_id, target, sync_id, as_of, started_at, is_full, full_because, since_sync_id, since_as_of
+    )
+    values (
+        '{{ invocation_id }}',
+        '{{ target.name }}',
+        {{ last[0][0] }},
+        {{ instant }},
+        now(),
+        {{ plan.is_full }},
+        {{ "'" ~ plan.because ~ "'" if plan.because else 'null' }},
+        {{ plan.sync_id if plan.sync_id is not none else 'null' }},
+        {{ "'" ~ plan.as_of ~ "'" if plan.as_of else 'null' }}
+    )
 {% endmacro %}

@@ -5,15 +5,22 @@
         analyze {{ this }};
     {%- endif -%}
     {%- if materialized in ('incremental', 'table') %}
-    insert into ops.model_watermarks (model, sync_id, as_of, built_at)
+    insert into ops.model_watermarks (model, sync_id, as_of, built_at, version, is_full)
     select
         '{{ this.schema }}.{{ this.identifier }}',
         sync_id,
         as_of,
-        now()
+        now(),
+        '{{ project_version() if execute else '' }}',
+        is_full
     from ops.dbt_runs
     where invocation_id = '{{ invocation_id }}'
     on conflict (model) do update
-        set sync_id = excluded.sync_id, as_of = excluded.as_of, built_at = excluded.built_at
+        set
+            sync_id = excluded.sync_id,
+            as_of = excluded.as_of,
+            built_at = excluded.built_at,
+            version = excluded.version,
+            is_full = excluded.is_full
     {%- endif -%}
 {%- endmacro %}

@@ -1,8 +1,9 @@
 {% macro get_incremental_reconcile_sql(arg_dict) %}
     {#-
-        The model's full result is in the temporary relation. One comparison finds the target rows that
-        it does not yield and the rows of it that the target lacks or holds otherwise; only these are
-        deleted and written, in the model's own transaction. A doubled or NULL key fails when the
+        The model's result is in the temporary relation: all of it, or that of the touched customers,
+        orders or shops (meta.touched), and then only their rows of the target count. One comparison
+        finds the target rows that it does not yield and the rows of it that the target lacks or holds
+        otherwise; only these are deleted and written, in the model's own transaction. A doubled or NULL key fails when the
         temporary relation gets its primary key.
     -#}
     {%- set target = arg_dict['target_relation'].include(database=false) -%}
@@ -15,6 +16,14 @@
     {%- set key_names = [unique_key] if unique_key is string else unique_key -%}
     {%- set columns = reconcile_columns(target, result, arg_dict['dest_columns']) -%}
     {%- set values = columns | rejectattr('name', 'in', key_names) | list -%}
+    {%- set touched = config.get('meta', {}).get('touched') -%}
+    {%- set existing -%}
+        {%- if touched and not this_run().is_full -%}
+            (select * from {{ target }} where {{ touched_rows(touched) }})
+        {%- else -%}
+            {{ target }}
+        {%- endif -%}
+    {%- endset -%}
     {%- set keys = get_quoted_csv(key_names) -%}
     {%- set names = get_quoted_csv(columns | map(attribute='name')) -%}
     {%- set computed -%}
@@ -40,7 +49,7 @@
         {{ keys }},
         computed.{{ adapter.quote(key_names[0]) }} is null as is_gone
     from ({{ computed }}) as computed
-    full join {{ target }} as existing using ({{ keys }})
+    full join {{ existing }} as existing using ({{ keys }})
     where
         computed.{{ adapter.quote(key_names[0]) }} is null
         or existing.{{ adapter.quote(key_names[0]) }} is null

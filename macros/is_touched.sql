@@ -1,3 +1,8 @@
 {% macro is_touched(customer_id) -%}
-    true
+    {%- set touched = ref('int_touched_customers') -%}
+    {%- if this_run().is_full -%}
+        true
+    {%- else -%}
+        {{ customer_id }} in (select touched.customer_id from {{ touched }} as touched)
+    {%- endif -%}
 {%- endmacro %}

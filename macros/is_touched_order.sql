@@ -1,3 +1,13 @@
 {% macro is_touched_order(shop_id, order_id) -%}
-    true
+    {%- set touched = ref('int_touched_orders') -%}
+    {%- if this_run().is_full -%}
+        true
+    {%- else -%}
+        ({{ shop_id }}, {{ order_id }}) in (
+            select
+                touched.shop_id,
+                touched.order_id
+            from {{ touched }} as touched
+        )
+    {%- endif -%}
 {%- endmacro %}

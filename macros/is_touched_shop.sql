@@ -1,3 +1,8 @@
 {% macro is_touched_shop(shop_id) -%}
-    true
+    {%- set touched = ref('int_touched_shops') -%}
+    {%- if this_run().is_full -%}
+        true
+    {%- else -%}
+        {{ shop_id }} in (select touched.shop_id from {{ touched }} as touched)
+    {%- endif -%}
 {%- endmacro %}

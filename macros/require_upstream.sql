@@ -1,4 +1,4 @@
-{% macro require_upstream(sync_id, instant) %}
+{% macro require_upstream(sync_id, instant, plan) %}
     {#- Selected models, and the tables above them, through views, that this run does not build. -#}
     {%- set waiting = [] -%}
     {%- for id in selected_resources if id in graph.nodes -%}
@@ -23,16 +23,17 @@
         {%- endfor -%}
     {%- endfor -%}
     {%- for name, materialized in needed.items() | sort -%}
-        {#- An unlogged table is empty after a crash, in silence. -#}
+        {#- An unlogged table is empty after a crash, in silence, and holds only what was touched. -#}
         {%- set current = run_query(
             "select 1 from ops.model_watermarks where model = '" ~ name ~ "' and sync_id = " ~ sync_id
             ~ " and as_of = " ~ instant
             ~ (" and built_at > pg_postmaster_start_time()" if materialized == 'table' else "")
+            ~ (" and is_full" if materialized == 'table' and plan.is_full else "")
         ) -%}
         {%- if not current.rows -%}
             {{ exceptions.raise_compiler_error(
-                name ~ ", which the selection reads, shows another sync or instant, or the server has"
-                ~ " started anew since it was built. Select what lies above, too: --select +<model>"
+                name ~ ", which the selection reads, shows another sync or instant, holds not all"
+                ~ " rows, or the server has started anew since it was built. Select what lies above, too: --select +<model>"
             ) }}
         {%- endif -%}
     {%- endfor -%}

@@ -16,7 +16,9 @@ renamed as (
         campaign_id,
         redemption_id,
         {{ clean_timestamp('expires_at') }} as expires_at,
-        {{ clean_timestamp('expired_at') }} as expired_at,
+        case
+            when {{ clean_timestamp('expired_at') }} <= {{ as_of() }} then expired_at
+        end as expired_at,
         {{ clean_timestamp('created_at') }} as created_at,
         created_by
     from {{ source('raw', 'point_transactions') }}

@@ -12,7 +12,9 @@ renamed as (
         discount_code,
         {{ money('discount_amount') }} as discount_amount,
         reward_data,
-        {{ clean_timestamp('used_at') }} as used_at,
+        case
+            when {{ clean_timestamp('used_at') }} <= {{ as_of() }} then used_at
+        end as used_at,
         used_order_id,
         {{ clean_timestamp('expires_at') }} as expires_at,
         failure_reason,

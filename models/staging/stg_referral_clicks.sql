@@ -13,11 +13,15 @@ renamed as (
         utm_medium,
         utm_campaign,
         utm_content,
-        converted as is_converted,
+        converted and coalesce(
+            {{ clean_timestamp('converted_at') }} <= {{ as_of() }}, true
+        ) as is_converted,
         conversion_order_id,
         {{ money('conversion_amount') }} as conversion_amount,
         {{ clean_timestamp('clicked_at') }} as clicked_at,
-        {{ clean_timestamp('converted_at') }} as converted_at
+        case
+            when {{ clean_timestamp('converted_at') }} <= {{ as_of() }} then converted_at
+        end as converted_at
     from {{ source('raw', 'referral_clicks') }}
     where _deleted_at is null
 

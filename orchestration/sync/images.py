@@ -117,13 +117,17 @@ loyalty_analytics has none: no model reads what activation writes there.
 
 
 def image(plan: TablePlan) -> sql.Composable:
-    """The image of the row of raw that is called `mirrored`, as jsonb; NULL where there is none."""
+    """The image of the row of raw that is called `mirrored`, as jsonb; NULL where there is none.
+
+    Of a tombstone it also says `_deleted`: a row that comes back as it was has changed.
+    """
     existing = {column.name for column in plan.columns} - {column.name for column in plan.added}
     columns = [name for name in IMAGES.get(plan.name, ()) if name in existing]
     if not columns:
         return sql.SQL("null::jsonb")
     return sql.SQL(
-        "case when mirrored._sync_id is not null then jsonb_build_object({}) end"
+        "case when mirrored._sync_id is not null then jsonb_build_object({}) || case "
+        "when mirrored._deleted_at is null then jsonb '{{}}' else jsonb '{{\"_deleted\": true}}' end end"
     ).format(
         sql.SQL(", ").join(
             sql.SQL("{}, {}").format(sql.Literal(name), sql.Identifier("mirrored", name))
@@ -151,8 +155,21 @@ def keep_images(
 
 
 def forget_images(connection: psycopg.Connection[TupleRow]) -> None:
-    """Drops the images that every model has passed; a model yet to be built needs none."""
+    """Drops the images that every model has passed; a model yet to be built needs none.
+
+    Models that another version of the project computed are computed anew; so is the past (`_asof`).
+    """
     connection.execute(
-        "delete from ops.before_images where sync_id <= ("
-        "select coalesce(min(sync_id), 9223372036854775807) from ops.model_watermarks)"
+        "with passed as ("
+        "  select min(sync_id) as sync_id from ops.model_watermarks"
+        "  where model not like '%\\_asof.%' and version is not distinct from ("
+        "    select version from ops.model_watermarks where model not like '%\\_asof.%'"
+        "    order by built_at desc limit 1)"
+        "), forgotten as ("
+        "  delete from ops.before_images using passed"
+        "  where before_images.sync_id <= coalesce(passed.sync_id, 9223372036854775807)"
+        ") insert into ops.images_horizon (sync_id)"
+        " select coalesce(sync_id, (select coalesce(max(sync_id), 0) from ops.sync_runs)) from passed"
+        " on conflict (only_row) do update"
+        " set sync_id = greatest(images_horizon.sync_id, excluded.sync_id)"
     )

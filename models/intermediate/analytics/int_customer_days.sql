@@ -1,210 +1,32 @@
 -- One row per customer and local day on which something happened that loyalty_analytics counts, and
 -- one without a day for what has no time: that came before every period. The rollups' one base.
-{{ config(materialized='table', unlogged=true) }}
-
 with
 
-shops as (
+totals as (
 
-    select
-        shop_id,
-        timezone
-    from {{ ref('int_shops') }}
-
-),
-
-customers as (
-
-    select
-        customer_id,
-        shop_id,
-        created_at
-    from {{ ref('stg_customer_loyalty_profiles') }}
-
-),
-
-events as (
-
-    select
-        shop_id,
-        customer_id,
-        occurred_at,
-        case
-            when
-                transaction_type in (
-                    'earned', 'bonus', 'redeemed', 'expired', 'adjusted', 'refunded'
-                )
-                then transaction_type
-            else 'other'
-        end as event,
-        transaction_type in ('earned', 'bonus', 'redeemed', 'refunded') as is_activity,
-        points_amount as points,
-        null::numeric as amount,
-        null::numeric as loyalty_amount
-    from {{ ref('int_point_entries') }}
-
-    union all
-
-    select
-        shop_id,
-        customer_id,
-        created_at as occurred_at,
-        'enrolment' as event,
-        false as is_activity,
-        null as points,
-        null as amount,
-        null as loyalty_amount
-    from customers
-
-    union all
-
-    select
-        customers.shop_id,
-        customers.customer_id,
-        redemptions.redeemed_at as occurred_at,
-        case
-            when redemptions.status in ('failed', 'cancelled') then 'redemption undone'
-            else 'redemption'
-        end as event,
-        redemptions.status is null
-        or redemptions.status not in ('failed', 'cancelled') as is_activity,
-        null as points,
-        null as amount,
-        null as loyalty_amount
-    from {{ ref('stg_redemption_logs') }} as redemptions
-    inner join customers
-        on redemptions.customer_id = customers.customer_id
-
-    union all
-
-    select
-        customers.shop_id,
-        customers.customer_id,
-        participations.joined_at as occurred_at,
-        'participation' as event,
-        true as is_activity,
-        null as points,
-        null as amount,
-        null as loyalty_amount
-    from {{ ref('stg_campaign_participations') }} as participations
-    inner join customers
-        on participations.customer_id = customers.customer_id
-
-    union all
-
-    select
-        customers.shop_id,
-        customers.customer_id,
-        conversions.converted_at as occurred_at,
-        case
-            when conversions.status = 'completed' then 'referral'
-            else 'referral not completed'
-        end as event,
-        false as is_activity,
-        null as points,
-        null as amount,
-        null as loyalty_amount
-    from {{ ref('stg_referral_conversions') }} as conversions
-    inner join customers
-        on conversions.referred_customer_id = customers.customer_id
-
-    union all
-
-    select
-        shop_id,
-        customer_id,
-        valid_from as occurred_at,
-        'tier ' || direction as event,
-        false as is_activity,
-        null as points,
-        null as amount,
-        null as loyalty_amount
-    from {{ ref('fct_tier_progressions') }}
-
-    union all
-
-    select
-        shop_id,
-        customer_id,
-        ordered_at as occurred_at,
-        'order' as event,
-        false as is_activity,
-        null as points,
-        amount,
-        case when is_loyalty_order then amount end as loyalty_amount
-    from {{ ref('fct_orders') }}
-
-),
-
-days as (
-
-    select
-        events.shop_id,
-        events.customer_id,
-        {{ local_date('events.occurred_at', 'shops.timezone') }} as occurred_on,
-        bool_or(events.is_activity and events.occurred_at is not null) as is_active,
-        count(*) filter (where events.event = 'enrolment') as new_customers,
-        sum(events.points) filter (where events.event in ('earned', 'bonus')) as points_earned,
-        -sum(events.points) filter (where events.event = 'redeemed') as points_redeemed,
-        -sum(events.points) filter (where events.event = 'expired') as points_expired,
-        sum(events.points) filter (where events.event = 'adjusted') as points_adjusted,
-        sum(events.points) filter (where events.event = 'refunded') as points_refunded,
-        sum(events.points) filter (where events.event = 'other') as points_other,
-        sum(events.amount) as revenue,
-        sum(events.loyalty_amount) as loyalty_revenue,
-        count(*) filter (where events.event = 'redemption') as redemptions,
-        count(*) filter (where events.event = 'referral') as referrals,
-        count(*) filter (where events.event = 'participation') as participations,
-        count(*) filter (where events.event = 'tier upgrade') as tier_upgrades,
-        count(*) filter (where events.event = 'tier downgrade') as tier_downgrades
-    from events
-    inner join shops
-        on events.shop_id = shops.shop_id
-    -- A customer has one shop: in this order one sort serves the grouping and the look back.
-    group by events.customer_id, occurred_on, events.shop_id
-
-),
-
-days_in_sequence as (
-
-    select
-        *,
-        max(occurred_on) filter (where is_active) over (
-            partition by customer_id
-            order by occurred_on
-            rows between unbounded preceding and 1 preceding
-        ) as previous_on
-    from days
+    select * from {{ ref('int_customer_day_totals') }}
 
 )
 
 select
     shop_id,
     customer_id,
-    occurred_on,
+    nullif(occurred_on, '-infinity') as occurred_on,
     is_active,
-    is_active and coalesce(
-        {{ period_start('previous_on', "'weekly'") }}
-        < {{ period_start('occurred_on', "'weekly'") }},
-        true
-    ) as is_first_in_week,
-    is_active and coalesce(
-        {{ period_start('previous_on', "'monthly'") }}
-        < {{ period_start('occurred_on', "'monthly'") }},
-        true
-    ) as is_first_in_month,
-    new_customers,
-    coalesce(points_earned, 0)::bigint as points_earned,
-    coalesce(points_redeemed, 0)::bigint as points_redeemed,
-    coalesce(points_expired, 0)::bigint as points_expired,
-    coalesce(points_adjusted, 0)::bigint as points_adjusted,
-    coalesce(points_refunded, 0)::bigint as points_refunded,
-    coalesce(points_other, 0)::bigint as points_other,
+    is_first_in_week,
+    is_first_in_month,
+    coalesce(new_customers, 0) as new_customers,
+    coalesce(points_earned, 0) as points_earned,
+    coalesce(points_redeemed, 0) as points_redeemed,
+    coalesce(points_expired, 0) as points_expired,
+    coalesce(points_adjusted, 0) as points_adjusted,
+    coalesce(points_refunded, 0) as points_refunded,
+    coalesce(points_other, 0) as points_other,
     coalesce(revenue, 0.00) as revenue,
     coalesce(loyalty_revenue, 0.00) as loyalty_revenue,
-    redemptions,
-    referrals,
-    participations,
-    tier_upgrades,
-    tier_downgrades
-from days_in_sequence
+    coalesce(redemptions, 0) as redemptions,
+    coalesce(referrals, 0) as referrals,
+    coalesce(participations, 0) as participations,
+    coalesce(tier_upgrades, 0) as tier_upgrades,
+    coalesce(tier_downgrades, 0) as tier_downgrades
+from totals

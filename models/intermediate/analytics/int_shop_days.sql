@@ -10,6 +10,7 @@ shops as (
         shop_id,
         timezone
     from {{ ref('int_shops') }}
+    where {{ is_touched_shop('shop_id') }}
 
 ),
 
@@ -19,6 +20,7 @@ first_days as (
         shop_id,
         min(occurred_on) as first_on
     from {{ ref('int_customer_days') }}
+    where {{ is_touched_shop('shop_id') }}
     group by shop_id
 
 ),
@@ -62,6 +64,7 @@ event_days as (
         sum(tier_upgrades) as tier_upgrades,
         sum(tier_downgrades) as tier_downgrades
     from {{ ref('int_customer_days') }}
+    where {{ is_touched_shop('shop_id') }}
     group by shop_id, occurred_on
 
 )

@@ -1,6 +1,8 @@
 -- One row per shop and local day: how many customers held each tier at the day's end, as
 -- {tier_id: customers}. A span counts +1 where it begins and -1 where it ends, and running sums
 -- carry the count on: the work grows with spans plus days, not with their product.
+{{ config(materialized='table', unlogged=true) }}
+
 with
 
 spans as (
@@ -17,6 +19,7 @@ spans as (
         progressions.tier_id is not null
         -- A span may be empty: the next tier came at the same instant, or its end before its start.
         and coalesce(progressions.valid_from < progressions.valid_to, true)
+        and {{ is_touched_shop('progressions.shop_id') }}
 
 ),
 
@@ -26,7 +29,9 @@ shop_tiers as (
         shop_id,
         tier_id
     from {{ ref('fct_tier_progressions') }}
-    where tier_id is not null
+    where
+        tier_id is not null
+        and {{ is_touched_shop('shop_id') }}
 
 ),
 

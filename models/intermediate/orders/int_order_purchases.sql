@@ -1,5 +1,7 @@
 -- One row per purchase: an earned entry of the ledger with source purchase and an order id. It
 -- tells how many points a dollar earned at that moment, hence what the order came to.
+{{ config(materialized='table', unlogged=true) }}
+
 with
 
 purchases as (
@@ -12,12 +14,13 @@ purchases as (
         campaign_id,
         occurred_at,
         points_amount
-    from {{ ref('int_point_entries') }}
+    from {{ ref('fct_point_ledger') }}
     where
         transaction_type = 'earned'
         and source = 'purchase'
         -- An empty order id is none.
         and order_id != ''
+        and {{ is_touched_order('shop_id', 'order_id') }}
 
 ),
 

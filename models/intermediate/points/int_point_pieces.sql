@@ -10,7 +10,8 @@ with
 
 entries as (
 
-    select * from {{ ref('int_point_entries') }}
+    select * from {{ ref('fct_point_ledger') }}
+    where {{ is_touched('customer_id') }}
 
 ),
 

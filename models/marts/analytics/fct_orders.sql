@@ -2,7 +2,11 @@
 -- their purchases earned, and from the referral conversions that they were.
 {{ config(
     unique_key=['shop_id', 'order_id'],
-    indexes=[{'columns': ['shop_id', 'order_id'], 'unique': true}]
+    indexes=[
+        {'columns': ['shop_id', 'order_id'], 'unique': true},
+        {'columns': ['customer_id']},
+    ],
+    meta={'touched': 'orders'},
 ) }}
 
 with
@@ -21,7 +25,7 @@ ledger as (
         transaction_type,
         points_amount,
         campaign_id
-    from {{ ref('int_point_entries') }}
+    from {{ ref('fct_point_ledger') }}
     -- The few entries that tell something of an order; most tell nothing but its purchase.
     where
         order_id != ''
@@ -29,6 +33,7 @@ ledger as (
             (transaction_type = 'refunded' and points_amount < 0)
             or (transaction_type in ('earned', 'bonus') and campaign_id is not null)
         )
+        and {{ is_touched_order('shop_id', 'order_id') }}
 
 ),
 
@@ -110,6 +115,7 @@ referred_orders as (
     from conversions
     inner join customers
         on conversions.referred_customer_id = customers.customer_id
+    where {{ is_touched_order('customers.shop_id', 'conversions.order_id') }}
     order by customers.shop_id, conversions.order_id, conversions.referral_conversion_id
 
 ),
@@ -122,6 +128,7 @@ redeemed_orders as (
     from redemptions
     inner join customers
         on redemptions.customer_id = customers.customer_id
+    where {{ is_touched_order('customers.shop_id', 'redemptions.used_order_id') }}
 
 ),
 

@@ -2,7 +2,8 @@
 -- to as_of, also where nothing happened.
 {{ config(
     unique_key=['shop_id', 'period_type', 'date'],
-    indexes=[{'columns': ['shop_id', 'period_type', 'date'], 'unique': true}]
+    indexes=[{'columns': ['shop_id', 'period_type', 'date'], 'unique': true}],
+    meta={'touched': 'shops'},
 ) }}
 
 with

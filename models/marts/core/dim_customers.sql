@@ -2,6 +2,7 @@
 {{ config(
     unique_key='customer_id',
     indexes=[{'columns': ['customer_id'], 'unique': true}, {'columns': ['shop_id']}],
+    meta={'touched': 'customers'},
 ) }}
 
 with
@@ -9,6 +10,7 @@ with
 customers as (
 
     select * from {{ ref('stg_customer_loyalty_profiles') }}
+    where {{ is_touched('customer_id') }}
 
 ),
 

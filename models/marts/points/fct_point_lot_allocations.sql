@@ -2,6 +2,7 @@
 {{ config(
     unique_key=['customer_id', 'lot_id', 'transaction_id'],
     indexes=[{'columns': ['customer_id', 'lot_id', 'transaction_id'], 'unique': true}],
+    meta={'touched': 'customers'},
 ) }}
 
 with
@@ -15,7 +16,8 @@ pieces as (
 
 entries as (
 
-    select * from {{ ref('int_point_entries') }}
+    select * from {{ ref('fct_point_ledger') }}
+    where {{ is_touched('customer_id') }}
 
 )
 

@@ -2,14 +2,17 @@
 {{ config(
     unique_key=['customer_id', 'lot_id'],
     indexes=[{'columns': ['customer_id', 'lot_id'], 'unique': true}],
+    meta={'touched': 'customers'},
 ) }}
 
 with
 
 credits as (
 
-    select * from {{ ref('int_point_entries') }}
-    where points_amount > 0
+    select * from {{ ref('fct_point_ledger') }}
+    where
+        points_amount > 0
+        and {{ is_touched('customer_id') }}
 
 ),
 

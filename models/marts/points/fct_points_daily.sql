@@ -2,6 +2,7 @@
 {{ config(
     unique_key=['shop_id', 'date'],
     indexes=[{'columns': ['shop_id', 'date'], 'unique': true}],
+    meta={'touched': 'shops'},
 ) }}
 
 with
@@ -18,7 +19,8 @@ shops as (
 
 entries as (
 
-    select * from {{ ref('int_point_entries') }}
+    select * from {{ ref('fct_point_ledger') }}
+    where {{ is_touched_shop('shop_id') }}
 
 ),
 

@@ -2,6 +2,7 @@
 {{ config(
     unique_key=['customer_id', 'tier_history_id'],
     indexes=[{'columns': ['customer_id', 'tier_history_id'], 'unique': true}],
+    meta={'touched': 'customers'},
 ) }}
 
 with
@@ -9,6 +10,7 @@ with
 history as (
 
     select * from {{ ref('stg_customer_tier_history') }}
+    where {{ is_touched('customer_id') }}
 
 ),
 

@@ -1,0 +1,19 @@
+{#-
+    What a generic test reads: of a model that is computed by touched keys, the rows that this run
+    computed; `dbt test` reads all.
+-#}
+{% macro get_where_subquery(relation) -%}
+    {%- set conditions = [] -%}
+    {%- if config.get('where') -%}
+        {%- do conditions.append(config.get('where')) -%}
+    {%- endif -%}
+    {%- set tested = graph.nodes.get(model.attached_node, {}) if execute else {} -%}
+    {%- set touched = tested.get('config', {}).get('meta', {}).get('touched') -%}
+    {%- if execute and touched and not this_run().is_full -%}
+        {%- do conditions.append(touched_rows(touched)) -%}
+    {%- endif -%}
+    {%- if conditions -%}
+        {%- do return('(select * from ' ~ relation ~ ' where ' ~ conditions | join(' and ') ~ ') dbt_subquery') -%}
+    {%- endif -%}
+    {%- do return(relation) -%}
+{%- endmacro %}

@@ -1,0 +1,15 @@
+{% macro this_run() -%}
+    {#- Compiled outside a run, in a unit test or for documentation, a model computes everything. -#}
+    {%- set run = {'is_full': true, 'sync_id': 0, 'as_of': "timestamptz '-infinity'"} -%}
+    {%- if execute and model is defined and model.resource_type != 'unit_test' -%}
+        {%- for row in run_query(
+            "select is_full, since_sync_id, since_as_of::text from ops.dbt_runs where invocation_id = '"
+            ~ invocation_id ~ "'"
+        ).rows if not row[0] -%}
+            {%- do run.update(
+                is_full=false, sync_id=row[1], as_of="timestamptz '" ~ row[2] ~ "'"
+            ) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(run) }}
+{%- endmacro %}
