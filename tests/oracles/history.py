@@ -162,6 +162,8 @@ def _shop(
                     joined_at=moment(),
                 )
     _referrals(history, draw, moment, people, orders)
+    _engagement(history, people, campaigns, orders)
+    _vintages(history, people)
 
 
 def _transactions(
@@ -244,3 +246,191 @@ def _referrals(
                 status=draw.choice([None, "completed", "completed", "pending", "cancelled"]),
                 converted_at=moment(),
             )
+
+
+def _engagement(
+    history: History, people: list[int], campaigns: list[int], orders: list[str]
+) -> None:
+    """Uses of redemptions, campaigns' limits and entries, clicks and odd conversions of a shop."""
+    shop_id = history.rows("shops")[-1]["id"]
+    draw = random.Random(f"engagement {shop_id} {len(history.rows('point_transactions'))}")
+    pool = _instants(draw, history.as_of, 110)
+    strangers = [row["id"] for row in history.rows("customer_loyalty_profiles")][-40:]
+    anybody = [*people, *people, *strangers, 999_999]
+
+    def moment(nulls: float) -> Any:
+        if draw.random() < nulls:
+            return None
+        later = history.as_of + timedelta(seconds=draw.randrange(1, 200_000))
+        return later if draw.random() < 0.1 else draw.choice([*pool, "infinity"])
+
+    for row in history.rows("redemption_logs"):
+        if row["customer_id"] in people:
+            soon = clean(row["redeemed_at"])
+            used = soon + timedelta(seconds=draw.randrange(0, 400_000)) if soon else None
+            row.update(
+                reward_id=draw.choice([row["reward_id"], row["reward_id"], 1, 999_999]),
+                discount_amount=draw.choice([None, Decimal("5.00"), Decimal("12.34")]),
+                used_at=draw.choice([None, used, used, moment(0)]),
+                expires_at=moment(0.3),
+                used_order_id=draw.choice([row["used_order_id"], *orders[:6]]),
+            )
+    _campaign_rows(history, draw, moment, shop_id, campaigns, anybody, orders)
+    for index, person in enumerate(people[:9]):
+        history.add(
+            "referral_links",
+            customer_id=draw.choice([person, person, person, 999_999]),
+            referral_code=f"code-of-{shop_id}-{index}",
+            referral_url="https://example.com",
+        )
+    for link in [
+        row for row in history.rows("referral_links") if row["customer_id"] in (*people, 999_999)
+    ]:
+        link.update(
+            is_active=draw.choice([None, True, False]),
+            created_at=moment(0.3),
+            clicks=draw.choice([None, 0, 3]),
+            conversions=draw.choice([None, 0, 1]),
+            total_revenue=draw.choice([None, Decimal("0.00"), Decimal("99.95")]),
+            total_points_awarded=draw.choice([None, 0, 750]),
+        )
+        for _ in range(draw.choice([0, 1, 4, 9])):
+            history.add(
+                "referral_clicks",
+                referral_link_id=draw.choice([link["id"]] * 8 + [999_999]),
+                ip_address=draw.choice([None, "", "10.0.0.1", "10.0.0.2"]),
+                user_agent=draw.choice([None, "", "Firefox", "Safari"]),
+                converted=draw.choice([None, False, True, True]),
+                clicked_at=moment(0.1),
+                converted_at=moment(0.3),
+            )
+        referrer = link["customer_id"]
+        for _ in range(draw.choice([0, 1, 5, 9])):
+            history.add(
+                "referral_conversions",
+                referral_link_id=draw.choice([link["id"]] * 8 + [999_999]),
+                referred_customer_id=draw.choice(
+                    [*(draw.choice(group) for group in (people or anybody, anybody)), referrer]
+                ),
+                order_id=draw.choice(["", "twice", "twice", *orders[:6]]),
+                order_amount=Decimal(draw.randrange(100, 20_000)) / 100,
+                status=draw.choice([None, "completed", "completed", "pending", "cancelled", "odd"]),
+                referrer_points_awarded=draw.choice([None, 0, 500]),
+                referee_points_awarded=draw.choice([None, 250]),
+                converted_at=moment(0.1),
+            )
+
+
+def _campaign_rows(
+    history: History,
+    draw: random.Random,
+    moment: Any,
+    shop_id: int,
+    campaigns: list[int],
+    anybody: list[int],
+    orders: list[str],
+) -> None:
+    further = [
+        history.add(
+            "campaigns",
+            shop_id=shop_id,
+            name=f"Campaign times {multiplier}",
+            start_date=history.as_of - timedelta(days=90),
+            end_date=history.as_of,
+            bonus_multiplier=Decimal(multiplier),
+        )
+        for multiplier in ("1.50", "0.50", "3.00", "0.00")
+    ]
+    for row in history.rows("campaigns"):
+        if row["shop_id"] == shop_id:
+            row.update(
+                max_participants=draw.choice([None, 1, 5, 100]),
+                budget_limit=draw.choice([None, Decimal("0.30"), Decimal("0.80"), Decimal(9)]),
+                current_participants=draw.choice([None, 0, 4]),
+                current_spend=draw.choice([None, Decimal("0.00"), Decimal("1.25")]),
+            )
+    for row in history.rows("campaign_participations"):
+        if row["campaign_id"] in campaigns:
+            row["completed_at"] = moment(0.5)
+    joining = {(draw.choice([*further[:2], 999_999]), draw.choice(anybody)) for _ in range(15)}
+    for campaign, person in sorted(joining):
+        history.add(
+            "campaign_participations",
+            campaign_id=campaign,
+            customer_id=person,
+            joined_at=moment(0.2),
+            completed_at=moment(0.5),
+        )
+    for _ in range(40):
+        kind = draw.choice(["earned", "earned", "earned", "bonus", "adjusted"])
+        source = draw.choice(["purchase", "campaign", "review"])
+        amount = draw.randrange(1, 90)
+        history.add(
+            "point_transactions",
+            customer_id=draw.choice(anybody),
+            transaction_type=kind,
+            points_amount=-amount if source == "review" and draw.random() < 0.5 else amount,
+            points_balance_after=draw.randrange(0, 200),
+            source=source,
+            order_id=draw.choice([None, "", *orders[:8]]),
+            # The last campaign of all has bonus entries only: its multiplier does not matter.
+            campaign_id=draw.choice([*further[:3], *campaigns, 999_999])
+            if kind != "bonus"
+            else draw.choice(further),
+            expires_at=moment(0.6),
+            expired_at=moment(0.8),
+            created_at=moment(0.1),
+        )
+
+
+def _vintages(history: History, people: list[int]) -> None:
+    """Points of earlier months, in most shops of enough of them for a ladder of the shop's own."""
+    shop = history.rows("shops")[-1]
+    draw = random.Random(f"vintages {shop['id']} {len(history.rows('point_transactions'))}")
+    months = {1: 9, 2: 0, 3: 7}.get(shop["id"], draw.choice([0, 6]))
+    zone = history.zone(shop)
+    first: date = history.as_of.astimezone(zone).date().replace(day=1)
+    if shop["id"] == 3:
+        # One lot of a year ago, long before all others: some months only it tells of.
+        hoarder = history.add(
+            "customer_loyalty_profiles",
+            shop_id=3,
+            shopify_customer_id="hoarder",
+            points_balance=10,
+            current_tier_id=None,
+            created_at=None,
+        )
+        for kind, amount, days in (("earned", 30, 365), ("redeemed", -20, 40)):
+            _points(history, hoarder, kind, amount, history.as_of - timedelta(days=days))
+    for _ in range(months):
+        first = (first - timedelta(days=1)).replace(day=1)
+        starts = datetime.combine(first, time(), zone).astimezone(UTC)
+        # Some months are almost all redeemed or expired, and some are only just begun to be.
+        eager = draw.choice([0.1, 0.5, 0.5, 0.9])
+        for person in people[: draw.choice([1, 3, 5])]:
+            earned_at = starts + timedelta(seconds=draw.choice([0, draw.randrange(2_400_000)]))
+            issued = draw.randrange(10, 200)
+            credited = [(draw.choice(["earned", "earned", "bonus", "adjusted"]), issued, earned_at)]
+            debited = []
+            while draw.random() < eager:
+                kind = draw.choice(["redeemed", "redeemed", "redeemed", "expired", "refunded"])
+                taken_at = earned_at + timedelta(days=draw.choice([0, 3, 20, 45, 100, 160]))
+                debited.append((kind, -draw.randrange(1, issued), taken_at))
+            for kind, amount, moment in credited + debited:
+                _points(history, person, kind, amount, moment)
+
+
+def _points(history: History, person: int, kind: str, amount: int, moment: datetime) -> None:
+    history.add(
+        "point_transactions",
+        customer_id=person,
+        transaction_type=kind,
+        points_amount=amount,
+        points_balance_after=100,
+        source="manual",
+        order_id=None,
+        campaign_id=None,
+        expires_at=None,
+        expired_at=None,
+        created_at=moment,
+    )

@@ -110,7 +110,8 @@ def lots(history: History) -> dict[int, Row]:
         result[lot]["points_remaining"] -= points
     for lot_id, lot in result.items():
         expires = lot["expires_at"]
-        unposted = clean(transactions[lot_id]["expired_at"]) is None
+        posted = clean(transactions[lot_id]["expired_at"])
+        unposted = posted is None or posted > history.as_of
         if lot["points_remaining"] == 0:
             lot["lot_status"] = "closed"
         elif expires is not None and expires <= history.as_of and unposted:

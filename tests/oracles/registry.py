@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oracles import analytics, orders, points, tiers
+from oracles import analytics, engagement, orders, points, tiers, vintages
 from oracles.history import History, Row
 
 
@@ -32,7 +32,14 @@ ORACLES = {
     "fct_point_ledger": Oracle(("transaction_id",), points.ledger),
     "fct_point_lots": Oracle(("lot_id",), points.lots),
     "fct_point_lot_allocations": Oracle(("lot_id", "transaction_id"), points.allocations),
+    "fct_points_daily": Oracle(("shop_id", "date"), vintages.points_daily),
+    "fct_point_vintages": Oracle(
+        ("shop_id", "earn_month", "months_since"), vintages.point_vintages
+    ),
     "fct_tier_progressions": Oracle(("tier_history_id",), tiers.progressions),
     "fct_orders": Oracle(("shop_id", "order_id"), orders.orders),
     "loyalty_analytics": Oracle(("shop_id", "period_type", "date"), analytics.loyalty_analytics),
+    "fct_redemptions": Oracle(("redemption_id",), engagement.redemptions),
+    "fct_campaign_performance": Oracle(("campaign_id",), engagement.campaign_performance),
+    "fct_referral_funnel": Oracle(("referral_link_id",), engagement.referral_funnel),
 }

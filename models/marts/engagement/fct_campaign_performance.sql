@@ -1,5 +1,5 @@
 -- One row per campaign: who took part, what they earned and spent through it, and what it cost
--- against its budget. Recomputed whole in every run, as the recorded counters may move by themselves.
+-- against its budget. Recomputed whole in every run: the recorded counters touch nobody.
 {{ config(
     unique_key=['shop_id', 'campaign_id'],
     indexes=[{'columns': ['shop_id', 'campaign_id'], 'unique': true}],
@@ -50,7 +50,7 @@ entries as (
         nullif(order_id, '') as order_id,
         points_amount,
         -- What the program gives anyway, times the campaign's multiplier; the rest is on top.
-        transaction_type = 'earned' and source is distinct from 'campaign' as is_multiplied
+        transaction_type = 'earned' and coalesce(source, '') != 'campaign' as is_multiplied
     from {{ ref('fct_point_ledger') }}
     where
         campaign_id is not null
@@ -104,7 +104,7 @@ earned as (
     select
         entries_by_order.campaign_id,
         entries_by_order.shop_id,
-        sum(entries_by_order.points_earned) as points_earned,
+        sum(entries_by_order.points_earned)::bigint as points_earned,
         sum(entries_by_order.multiplied_points) as multiplied_points,
         count(orders.order_id) as orders,
         sum(orders.amount) as spend
@@ -142,7 +142,7 @@ performance as (
                     earned.points_earned
                     - earned.multiplied_points / greatest(campaigns.bonus_multiplier, 1)
                 )
-        end as bonus_points
+        end::bigint as bonus_points
     from campaigns
     left join joined
         on
@@ -172,7 +172,7 @@ select
     first_joined_at,
     last_joined_at,
     max_participants,
-    coalesce(participants >= max_participants, false) as is_full,
+    coalesce(participants >= max_participants, false) as is_max_participants_reached,
     recorded_participants,
     recorded_participants - participants as participants_difference,
     points_earned,

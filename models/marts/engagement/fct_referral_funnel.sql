@@ -98,11 +98,11 @@ clicked as (
     select
         customer_id,
         referral_link_id,
-        sum(clicks) as clicks,
-        sum(clicks) filter (where is_unidentified) as unidentified_clicks,
+        sum(clicks)::bigint as clicks,
+        sum(clicks) filter (where is_unidentified)::bigint as unidentified_clicks,
         -- Nobody can tell whether clicks of nobody known were one visitor's: each counts.
-        sum(case when is_unidentified then clicks else 1 end) as unique_clickers,
-        sum(converted_clicks) as converted_clicks
+        sum(case when is_unidentified then clicks else 1 end)::bigint as unique_clickers,
+        sum(converted_clicks)::bigint as converted_clicks
     from clickers
     group by customer_id, referral_link_id
 
@@ -153,8 +153,8 @@ converted as (
             where not is_self_referral and not is_counted
         ) as repeated_conversions,
         sum(order_amount) filter (where is_completed) as revenue,
-        sum(referrer_points) filter (where is_counted) as referrer_points_awarded,
-        sum(referee_points) filter (where is_counted) as referee_points_awarded
+        sum(referrer_points) filter (where is_counted)::bigint as referrer_points_awarded,
+        sum(referee_points) filter (where is_counted)::bigint as referee_points_awarded
     from classified_conversions
     group by customer_id, referral_link_id
 
@@ -178,9 +178,8 @@ select
     coalesce(converted.self_referrals, 0) as self_referrals,
     coalesce(converted.repeated_conversions, 0) as repeated_conversions,
     case
-        when converted.completed_conversions <= 999 * clicked.unique_clickers
-            then converted.completed_conversions / clicked.unique_clickers
-        when clicked.unique_clickers > 0 and converted.referral_link_id is null then 0
+        when coalesce(converted.completed_conversions, 0) <= 999 * clicked.unique_clickers
+            then coalesce(converted.completed_conversions, 0)::numeric / clicked.unique_clickers
     end as conversion_rate,
     {{ money('coalesce(converted.revenue, 0)') }} as revenue,
     coalesce(converted.referrer_points_awarded, 0) as referrer_points_awarded,

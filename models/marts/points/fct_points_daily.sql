@@ -99,19 +99,34 @@ rolled as (
     from days
     left join flows on flows.shop_id = days.shop_id and flows.date = days.date
 
+),
+
+breakage as (
+
+    select
+        shop_id,
+        expected_breakage
+    from {{ ref('int_breakage') }}
+
 )
 
 select
-    shop_id,
-    date,
-    (closing_points - net)::bigint as opening_points,
-    earned::bigint as earned,
-    bonus::bigint as bonus,
-    adjusted::bigint as adjusted,
-    refunded::bigint as refunded,
-    redeemed::bigint as redeemed,
-    expired::bigint as expired,
-    (net - earned - bonus - adjusted - refunded + redeemed + expired)::bigint as other,
-    closing_points::bigint as closing_points,
-    {{ money('closing_points * ' ~ var('point_value')) }} as points_liability
+    rolled.shop_id,
+    rolled.date,
+    (rolled.closing_points - rolled.net)::bigint as opening_points,
+    rolled.earned::bigint as earned,
+    rolled.bonus::bigint as bonus,
+    rolled.adjusted::bigint as adjusted,
+    rolled.refunded::bigint as refunded,
+    rolled.redeemed::bigint as redeemed,
+    rolled.expired::bigint as expired,
+    (
+        rolled.net - rolled.earned - rolled.bonus - rolled.adjusted - rolled.refunded
+        + rolled.redeemed + rolled.expired
+    )::bigint as other,
+    rolled.closing_points::bigint as closing_points,
+    {{ money('rolled.closing_points * ' ~ var('point_value')) }} as points_liability,
+    {{ money('rolled.closing_points * ' ~ var('point_value') ~ ' * (1 - breakage.expected_breakage)') }}
+        as management_liability
 from rolled
+left join breakage on breakage.shop_id = rolled.shop_id

@@ -1,0 +1,10 @@
+{% macro is_unknown_value(column, table_name, column_name) -%}
+    {#- The list is read once per query. NULL is no value. -#}
+    ({{ column }} <> all (
+        array(
+            select known.value
+            from {{ ref('enumerations') }} as known
+            where known.table_name = '{{ table_name }}' and known.column_name = '{{ column_name }}'
+        )
+    ))
+{%- endmacro %}
