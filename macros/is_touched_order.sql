@@ -1,5 +1,5 @@
 {% macro is_touched_order(shop_id, order_id) -%}
-    {%- set touched = ref('int_touched_orders') -%}
+    {%- set touched = ref('int_touched_orders') if model.resource_type != 'unit_test' -%}
     {%- if this_run().is_full -%}
         true
     {%- else -%}
