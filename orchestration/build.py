@@ -117,6 +117,7 @@ def dbt_build_arguments(
     as_of: str | None = None,
     past: bool = False,
     full_refresh: bool = False,
+    test_all_rows: bool = False,
     select: str | None = None,
 ) -> list[str]:
     """The arguments after `dbt` for one build.
@@ -125,12 +126,18 @@ def dbt_build_arguments(
         as_of: As `parse_as_of` gives it; None means the last sync's snapshot.
         past: Whether to build into schemas `<name>_asof`, as `is_past` tells.
         full_refresh: Whether every model is recomputed from raw.
+        test_all_rows: Whether tests read all rows, also those that the build does not touch.
         select: A dbt selector; None builds everything.
     """
     # Unit tests prove the code, not the data: they run with the project's tests.
     arguments = ["build", "--exclude-resource-type", "unit_test"]
+    variables: dict[str, str | bool] = {}
     if as_of is not None:
-        arguments += ["--vars", json.dumps({"as_of": as_of})]
+        variables["as_of"] = as_of
+    if test_all_rows:
+        variables["test_all_rows"] = True
+    if variables:
+        arguments += ["--vars", json.dumps(variables)]
     if past:
         arguments += ["--target", "asof"]
     if full_refresh:

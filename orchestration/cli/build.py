@@ -29,6 +29,10 @@ def build(
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Recompute every model from raw.")
     ] = False,
+    test_all_rows: Annotated[
+        bool,
+        typer.Option("--test-all-rows", help="Test also the rows that this build does not touch."),
+    ] = False,
     select: Annotated[
         str | None, typer.Option(help="Build only these models (a dbt selector).")
     ] = None,
@@ -44,7 +48,11 @@ def build(
             err.print("The marts show a later time: this goes to the schemas <name>_asof.")
         segments.compile_rules(warehouse)
         arguments = dbt_build_arguments(
-            as_of=instant, past=past, full_refresh=full_refresh, select=select
+            as_of=instant,
+            past=past,
+            full_refresh=full_refresh,
+            test_all_rows=test_all_rows,
+            select=select,
         )
         result = run_dbt(warehouse, arguments, target_dir=folder, quiet=json)
     if json:

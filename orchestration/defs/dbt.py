@@ -156,7 +156,10 @@ def dbt_models(
             (folder / "run_results.json").unlink(missing_ok=True)
             past = is_past(warehouse, as_of)
             arguments = dbt_build_arguments(
-                as_of=as_of, past=past, full_refresh=config.full_refresh
+                as_of=as_of,
+                past=past,
+                full_refresh=config.full_refresh,
+                test_all_rows=config.test_all_rows,
             )
             invocation = dbt.cli(arguments, context=context, target_path=folder)
             invocation.manifest = _in_database(invocation.manifest, warehouse)

@@ -29,5 +29,6 @@ daily = dg.ScheduleDefinition(
     job=loyalty_run,
     cron_schedule="0 3 * * *",
     execution_timezone="UTC",
-    description="Every night at 03:00 UTC.",
+    run_config={"ops": {"dbt_build": {"config": {"test_all_rows": True}}}},
+    description="Every night at 03:00 UTC, with tests of all rows.",
 )

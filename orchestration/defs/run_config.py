@@ -22,6 +22,9 @@ class BuildConfig(dg.Config):
         default=None, description="ISO 8601 instant; default: the last sync's snapshot."
     )
     full_refresh: bool = Field(default=False, description="Recompute every model from raw.")
+    test_all_rows: bool = Field(
+        default=False, description="Test all rows, also those that this run does not touch."
+    )
 
 
 class ActivationConfig(dg.Config):

@@ -10,6 +10,7 @@ ledger as (
         sum(greatest(points_amount, 0)) as credited,
         sum(greatest(-points_amount, 0)) as debited
     from {{ ref('fct_point_ledger') }}
+    where {{ is_touched('customer_id') }}
     group by customer_id
 
 ),
@@ -23,6 +24,7 @@ lots as (
         sum(points_reversed) as reversed,
         sum(points_remaining) as remaining
     from {{ ref('fct_point_lots') }}
+    where {{ is_touched('customer_id') }}
     group by customer_id
 
 ),
@@ -36,6 +38,7 @@ allocations as (
         coalesce(sum(points) filter (where taken_by = 'expired'), 0) as expired,
         coalesce(sum(points) filter (where taken_by = 'reversed'), 0) as reversed
     from {{ ref('fct_point_lot_allocations') }}
+    where {{ is_touched('customer_id') }}
     group by customer_id
 
 )

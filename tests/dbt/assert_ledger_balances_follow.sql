@@ -12,6 +12,7 @@ entries as (
         entry_no - lag(entry_no, 1, 0::bigint) over ledger as step,
         lag(balance_after, 1, 0::bigint) over ledger as balance_before
     from {{ ref('fct_point_ledger') }}
+    where {{ is_touched('customer_id') }}
     window ledger as (
         partition by customer_id
         order by entry_no

@@ -3,5 +3,8 @@
 select *
 from {{ ref('fct_point_lots') }}
 where
-    points_issued <> points_redeemed + points_expired + points_reversed + points_remaining
-    or least(points_redeemed, points_expired, points_reversed, points_remaining) < 0
+    {{ is_touched('customer_id') }}
+    and (
+        points_issued <> points_redeemed + points_expired + points_reversed + points_remaining
+        or least(points_redeemed, points_expired, points_reversed, points_remaining) < 0
+    )

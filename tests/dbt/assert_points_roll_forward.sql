@@ -11,6 +11,7 @@ days as (
         lag(date) over calendar as date_before,
         lead(date) over calendar is null as is_last
     from {{ ref('fct_points_daily') }}
+    where {{ is_touched_shop('shop_id') }}
     window calendar as (
         partition by shop_id
         order by date
@@ -24,6 +25,7 @@ balances as (
         shop_id,
         sum(points_amount) as balance
     from {{ ref('fct_point_ledger') }}
+    where {{ is_touched_shop('shop_id') }}
     group by shop_id
 
 )

@@ -13,6 +13,7 @@ spans as (
             order by span_no
         ) as next_from
     from {{ ref('fct_tier_progressions') }}
+    where {{ is_touched('customer_id') }}
 
 )
 

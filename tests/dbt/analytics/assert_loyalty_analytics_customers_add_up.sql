@@ -14,7 +14,9 @@ periods as (
                 as distribution (tier_id, customers)
         ) as tier_holders
     from {{ ref('loyalty_analytics') }} as analytics
-    where not analytics.is_complete
+    where
+        not analytics.is_complete
+        and {{ is_touched_shop('analytics.shop_id') }}
 
 ),
 

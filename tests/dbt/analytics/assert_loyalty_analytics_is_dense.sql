@@ -12,6 +12,7 @@ periods as (
         is_complete,
         lead(date) over (partition by shop_id, period_type order by date) as next_date
     from {{ ref('loyalty_analytics') }}
+    where {{ is_touched_shop('shop_id') }}
 
 )
 

@@ -24,6 +24,7 @@ totals as (
         case when count(*) = count(total_revenue) then sum(total_revenue) end as total_revenue,
         case when count(*) = count(loyalty_revenue) then sum(loyalty_revenue) end as loyalty_revenue
     from {{ ref('loyalty_analytics') }}
+    where {{ is_touched_shop('shop_id') }}
     group by shop_id, period_type
 
 )

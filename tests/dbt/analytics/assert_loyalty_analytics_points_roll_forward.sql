@@ -16,6 +16,7 @@ periods as (
         lag(closing_points) over shop_periods as previous_closing_points,
         lead(date) over shop_periods as next_date
     from {{ ref('loyalty_analytics') }}
+    where {{ is_touched_shop('shop_id') }}
     window shop_periods as (partition by shop_id, period_type order by date)
 
 ),
@@ -23,13 +24,13 @@ periods as (
 unknown_entries as (
 
     select
-        shop_days.shop_id,
+        days.shop_id,
         period.period_type,
-        {{ period_start('shop_days.day_on', 'period.period_type') }} as date,
-        sum(shop_days.points_other) as points_other
-    from {{ ref('int_shop_days') }} as shop_days
+        {{ period_start('days.date', 'period.period_type') }} as starts_on,
+        sum(days.other) as points_other
+    from {{ ref('fct_points_daily') }} as days
     cross join (values ('daily'), ('weekly'), ('monthly')) as period (period_type)
-    group by shop_days.shop_id, period.period_type, date
+    group by days.shop_id, period.period_type, starts_on
 
 ),
 
@@ -39,6 +40,7 @@ balances as (
         shop_id,
         sum(points_amount) as points
     from {{ ref('fct_point_ledger') }}
+    where {{ is_touched_shop('shop_id') }}
     group by shop_id
 
 )
@@ -50,19 +52,19 @@ select
     periods.previous_closing_points,
     periods.opening_points,
     periods.points_change,
-    unknown_entries.points_other,
+    coalesce(unknown_entries.points_other, 0) as points_other,
     periods.closing_points,
     balances.points as ledger_points
 from periods
-inner join unknown_entries
+left join unknown_entries
     on
         periods.shop_id = unknown_entries.shop_id
         and periods.period_type = unknown_entries.period_type
-        and periods.date = unknown_entries.date
+        and periods.date = unknown_entries.starts_on
 left join balances
     on periods.shop_id = balances.shop_id
 where
     periods.previous_closing_points != periods.opening_points
-    or periods.opening_points + periods.points_change + unknown_entries.points_other
+    or periods.opening_points + periods.points_change + coalesce(unknown_entries.points_other, 0)
     != periods.closing_points
     or (periods.next_date is null and periods.closing_points != coalesce(balances.points, 0))

@@ -12,6 +12,7 @@ periods as (
         case when count(*) = count(total_revenue) then sum(total_revenue) end as total_revenue,
         case when count(*) = count(loyalty_revenue) then sum(loyalty_revenue) end as loyalty_revenue
     from {{ ref('loyalty_analytics') }}
+    where {{ is_touched_shop('shop_id') }}
     group by shop_id, period_type
 
 ),
@@ -23,7 +24,9 @@ orders as (
         coalesce(sum(amount), 0) as total_revenue,
         coalesce(sum(amount) filter (where is_loyalty_order), 0) as loyalty_revenue
     from {{ ref('fct_orders') }}
-    where ordered_at is not null
+    where
+        ordered_at is not null
+        and {{ is_touched_shop('shop_id') }}
     group by shop_id
 
 )
