@@ -43,7 +43,7 @@ def redemptions(history: History) -> dict[int, Row]:
         days = None
         if redeemed and used and used >= redeemed:
             exact = Decimal((used - redeemed) // timedelta(microseconds=1)) / 86_400_000_000
-            days = exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
+            days = exact.quantize(Decimal("0.0001"), ROUND_HALF_UP)
         order_id = (row["used_order_id"] or None) if used else None
         order = bought.get((shop_id, order_id)) if order_id else None
         result[row["id"]] = {

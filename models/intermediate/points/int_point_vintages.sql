@@ -22,70 +22,60 @@ shops as (
 
 ),
 
--- A lot without a time is of no month. One with a time has it in all its allocations, as an
--- allocation happens at the later of its lot and its debit, and undated debits come first.
-dated_lots as (
+-- The instants at which the months of a shop begin: a search among them tells the month of a lot in
+-- a fraction of the time that its local date takes. Months count from January 2000.
+calendars as (
 
     select
-        lots.shop_id,
-        lots.customer_id,
-        lots.lot_id,
-        lots.points_issued,
-        {{ period_start(local_date('lots.earned_at', 'shops.timezone'), "'monthly'") }} as earn_month
-    from {{ ref('fct_point_lots') }} as lots
-    inner join shops on shops.shop_id = lots.shop_id
-    where
-        lots.earned_at is not null
-        and {{ is_touched_shop('lots.shop_id') }}
+        shops.shop_id,
+        array_agg({{ local_midnight('month.month', 'shops.timezone') }} order by month.month)
+            as month_starts
+    from shops
+    cross join lateral generate_series(
+        timestamp '2000-01-01', shops.last_month::timestamp, interval '1 month'
+    ) as month (month)
+    group by shops.shop_id
 
 ),
 
-dated_allocations as (
-
-    select
-        allocations.customer_id,
-        allocations.lot_id,
-        allocations.taken_by,
-        allocations.points,
-        {{ period_start(local_date('allocations.allocated_at', 'shops.timezone'), "'monthly'") }}
-            as taken_month
-    from {{ ref('fct_point_lot_allocations') }} as allocations
-    inner join shops on shops.shop_id = allocations.shop_id
-    where
-        allocations.allocated_at is not null
-        and {{ is_touched_shop('allocations.shop_id') }}
-
-),
-
+-- A lot without a time is of no month.
 issues as (
 
     select
-        shop_id,
-        earn_month,
-        sum(points_issued) as issued
-    from dated_lots
-    group by shop_id, earn_month
+        lots.shop_id,
+        width_bucket(lots.earned_at, calendars.month_starts) as earn_month_no,
+        sum(lots.points_issued) as issued
+    from {{ ref('fct_point_lots') }} as lots
+    inner join calendars on calendars.shop_id = lots.shop_id
+    where
+        lots.earned_at is not null
+        and {{ is_touched_shop('lots.shop_id') }}
+    group by lots.shop_id, earn_month_no
 
 ),
 
+-- A lot with a time has it in all its allocations: these happen at the later of lot and debit, and
+-- undated debits come first.
 takings as (
 
     select
-        dated_lots.shop_id,
-        dated_lots.earn_month,
-        dated_allocations.taken_month,
-        sum(dated_allocations.points) filter (where dated_allocations.taken_by = 'redeemed')
-            as redeemed,
-        sum(dated_allocations.points) filter (where dated_allocations.taken_by = 'expired')
-            as expired,
-        sum(dated_allocations.points) filter (where dated_allocations.taken_by = 'reversed')
-            as reversed
-    from dated_allocations
-    inner join dated_lots
+        lots.shop_id,
+        width_bucket(lots.earned_at, calendars.month_starts) as earn_month_no,
+        width_bucket(allocations.allocated_at, calendars.month_starts) as taken_month_no,
+        sum(allocations.points) filter (where allocations.taken_by = 'redeemed') as redeemed,
+        sum(allocations.points) filter (where allocations.taken_by = 'expired') as expired,
+        sum(allocations.points) filter (where allocations.taken_by = 'reversed') as reversed
+    from {{ ref('fct_point_lots') }} as lots
+    inner join {{ ref('fct_point_lot_allocations') }} as allocations
         on
-            dated_lots.customer_id = dated_allocations.customer_id
-            and dated_lots.lot_id = dated_allocations.lot_id
-    group by dated_lots.shop_id, dated_lots.earn_month, dated_allocations.taken_month
+            allocations.customer_id = lots.customer_id
+            and allocations.lot_id = lots.lot_id
+    inner join calendars on calendars.shop_id = lots.shop_id
+    where
+        lots.earned_at is not null
+        and {{ is_touched_shop('lots.shop_id') }}
+        and {{ is_touched_shop('allocations.shop_id') }}
+    group by lots.shop_id, earn_month_no, taken_month_no
 
 ),
 
@@ -93,19 +83,15 @@ months as (
 
     select
         issues.shop_id,
-        issues.earn_month,
+        issues.earn_month_no,
         issues.issued,
-        month.month::date as month,
-        month.month::date < shops.last_month as is_complete,
-        row_number() over (
-            partition by issues.shop_id, issues.earn_month
-            order by month.month
-        ) - 1 as months_since
+        month.month_no,
+        month.month_no < cardinality(calendars.month_starts) as is_complete
     from issues
-    inner join shops on shops.shop_id = issues.shop_id
+    inner join calendars on calendars.shop_id = issues.shop_id
     cross join lateral generate_series(
-        issues.earn_month::timestamp, shops.last_month::timestamp, interval '1 month'
-    ) as month (month)
+        issues.earn_month_no, cardinality(calendars.month_starts)
+    ) as month (month_no)
 
 ),
 
@@ -113,8 +99,8 @@ developed as (
 
     select
         months.shop_id,
-        months.earn_month,
-        months.months_since,
+        months.earn_month_no,
+        months.month_no,
         months.is_complete,
         months.issued,
         coalesce(sum(takings.redeemed) over vintage, 0) as redeemed,
@@ -124,11 +110,11 @@ developed as (
     left join takings
         on
             takings.shop_id = months.shop_id
-            and takings.earn_month = months.earn_month
-            and takings.taken_month = months.month
+            and takings.earn_month_no = months.earn_month_no
+            and takings.taken_month_no = months.month_no
     window vintage as (
-        partition by months.shop_id, months.earn_month
-        order by months.months_since
+        partition by months.shop_id, months.earn_month_no
+        order by months.month_no
         rows between unbounded preceding and current row
     )
 
@@ -136,8 +122,8 @@ developed as (
 
 select
     shop_id,
-    earn_month,
-    months_since::integer as months_since,
+    (date '2000-01-01' + make_interval(months => earn_month_no - 1))::date as earn_month,
+    month_no - earn_month_no as months_since,
     is_complete,
     issued::bigint as issued,
     redeemed::bigint as redeemed,

@@ -122,20 +122,18 @@ tiers as (
 rewards as (
 
     select
-        id as reward_id,
-        shop_id,
-        _deleted_at is null as is_known
-    from {{ source('raw', 'reward_definitions') }}
+        reward_id,
+        shop_id
+    from {{ ref('stg_reward_definitions') }}
 
 ),
 
 campaigns as (
 
     select
-        id as campaign_id,
-        shop_id,
-        _deleted_at is null as is_known
-    from {{ source('raw', 'campaigns') }}
+        campaign_id,
+        shop_id
+    from {{ ref('stg_campaigns') }}
 
 ),
 
@@ -217,7 +215,7 @@ faults as (
             'missing_reward',
             redemptions.reward_id::text,
             case
-                when redemptions.reward_id is not null and not coalesce(rewards.is_known, false)
+                when redemptions.reward_id is not null and rewards.reward_id is null
                     then 'there is no reward ' || redemptions.reward_id
             end
         ),
@@ -225,7 +223,7 @@ faults as (
             'reward_of_another_shop',
             redemptions.reward_id::text,
             case
-                when rewards.is_known and rewards.shop_id <> customers.shop_id
+                when rewards.shop_id <> customers.shop_id
                     then 'reward ' || rewards.reward_id || ' is of shop ' || rewards.shop_id
             end
         ),
@@ -234,7 +232,7 @@ faults as (
     where
         (
             not coalesce(customers.is_known, false)
-            or not coalesce(rewards.is_known, redemptions.reward_id is null)
+            or (redemptions.reward_id is not null and rewards.reward_id is null)
             or rewards.shop_id <> customers.shop_id
             or {{ row_is_faulty(checked_redemptions) }}
         )
@@ -271,7 +269,7 @@ faults as (
             case
                 when
                     participations.campaign_id is not null
-                    and not coalesce(campaigns.is_known, false)
+                    and campaigns.campaign_id is null
                     then 'there is no campaign ' || participations.campaign_id
             end
         ),
@@ -279,7 +277,7 @@ faults as (
             'campaign_of_another_shop',
             participations.campaign_id::text,
             case
-                when campaigns.is_known and campaigns.shop_id <> customers.shop_id
+                when campaigns.shop_id <> customers.shop_id
                     then 'campaign ' || campaigns.campaign_id || ' is of shop ' || campaigns.shop_id
             end
         ),
@@ -288,7 +286,7 @@ faults as (
     where
         (
             not coalesce(customers.is_known, false)
-            or not coalesce(campaigns.is_known, participations.campaign_id is null)
+            or (participations.campaign_id is not null and campaigns.campaign_id is null)
             or campaigns.shop_id <> customers.shop_id
             or {{ row_is_faulty(checked_participations) }}
         )

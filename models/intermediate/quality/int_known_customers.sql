@@ -1,5 +1,4 @@
--- One row per profile that was ever mirrored: its shop, and whether the marts know it. Rows of a
--- profile that is gone still tell their shop.
+-- One row per profile that the application has: its shop, and whether the marts have it yet.
 with
 
 profiles as (
@@ -7,9 +6,9 @@ profiles as (
     select
         id as customer_id,
         shop_id,
-        _deleted_at is null
-        and coalesce({{ clean_timestamp('created_at') }} <= {{ as_of() }}, true) as is_known
+        coalesce({{ clean_timestamp('created_at') }} <= {{ as_of() }}, true) as is_known
     from {{ source('raw', 'customer_loyalty_profiles') }}
+    where _deleted_at is null
 
 )
 

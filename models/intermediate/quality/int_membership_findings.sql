@@ -25,10 +25,9 @@ memberships as (
 segments as (
 
     select
-        id as segment_id,
-        shop_id,
-        _deleted_at is null as is_known
-    from {{ source('raw', 'customer_segments') }}
+        segment_id,
+        shop_id
+    from {{ ref('stg_customer_segments') }}
 
 ),
 
@@ -58,7 +57,7 @@ faults as (
             'missing_segment',
             memberships.segment_id::text,
             case
-                when not coalesce(segments.is_known, false)
+                when segments.segment_id is null
                     then 'there is no segment ' || memberships.segment_id
             end
         ),
@@ -74,7 +73,7 @@ faults as (
             'customer_of_another_shop',
             '',
             case
-                when segments.is_known and customers.is_known and segments.shop_id <> customers.shop_id
+                when segments.shop_id <> customers.shop_id
                     then
                         'customer ' || memberships.customer_id
                         || ' is of shop ' || customers.shop_id
@@ -84,7 +83,7 @@ faults as (
     ) as faults (check_name, subject, detail)
     where
         (
-            not coalesce(segments.is_known, false)
+            segments.segment_id is null
             or not coalesce(customers.is_known, false)
             or segments.shop_id <> customers.shop_id
             or {{ row_is_faulty(checked) }}

@@ -55,10 +55,9 @@ customers as (
 campaigns as (
 
     select
-        id as campaign_id,
-        shop_id,
-        _deleted_at is null as is_known
-    from {{ source('raw', 'campaigns') }}
+        campaign_id,
+        shop_id
+    from {{ ref('stg_campaigns') }}
 
 ),
 
@@ -146,7 +145,7 @@ faults_of_transactions as (
             'missing_campaign',
             transactions.campaign_id::text,
             case
-                when transactions.campaign_id is not null and not coalesce(campaigns.is_known, false)
+                when transactions.campaign_id is not null and campaigns.campaign_id is null
                     then 'there is no campaign ' || transactions.campaign_id
             end
         ),
@@ -154,7 +153,7 @@ faults_of_transactions as (
             'campaign_of_another_shop',
             transactions.campaign_id::text,
             case
-                when campaigns.is_known and campaigns.shop_id <> customers.shop_id
+                when campaigns.shop_id <> customers.shop_id
                     then 'campaign ' || campaigns.campaign_id || ' is of shop ' || campaigns.shop_id
             end
         ),
@@ -204,7 +203,7 @@ faults_of_transactions as (
             or (
                 transactions.campaign_id is not null
                 and (
-                    not coalesce(campaigns.is_known, false)
+                    campaigns.campaign_id is null
                     or campaigns.shop_id <> customers.shop_id
                 )
             )

@@ -51,12 +51,12 @@ links as (
         links.created_at,
         links.updated_at,
         links.last_used_at,
-        links._deleted_at is null as is_known,
         customers.shop_id,
         coalesce(customers.is_known, false) as is_customer_known
     from {{ source('raw', 'referral_links') }} as links
     left join {{ ref('int_known_customers') }} as customers
         on links.customer_id = customers.customer_id
+    where links._deleted_at is null
 
 ),
 
@@ -117,8 +117,7 @@ faults as (
         {{ row_faults(checked_links) }}
     ) as faults (check_name, subject, detail)
     where
-        links.is_known
-        and (not links.is_customer_known or {{ row_is_faulty(checked_links) }})
+        (not links.is_customer_known or {{ row_is_faulty(checked_links) }})
         and faults.detail is not null
 
     union all
@@ -140,14 +139,14 @@ faults as (
             'missing_referral_link',
             clicks.referral_link_id::text,
             case
-                when not coalesce(links.is_known, false)
+                when links.referral_link_id is null
                     then 'there is no referral link ' || clicks.referral_link_id
             end
         ),
         {{ row_faults(checked_clicks) }}
     ) as faults (check_name, subject, detail)
     where
-        (not coalesce(links.is_known, false) or {{ row_is_faulty(checked_clicks) }})
+        (links.referral_link_id is null or {{ row_is_faulty(checked_clicks) }})
         and faults.detail is not null
 
     union all
@@ -171,7 +170,7 @@ faults as (
             'missing_referral_link',
             conversions.referral_link_id::text,
             case
-                when not coalesce(links.is_known, false)
+                when links.referral_link_id is null
                     then 'there is no referral link ' || conversions.referral_link_id
             end
         ),
@@ -187,7 +186,7 @@ faults as (
             'referral_link_of_another_shop',
             conversions.referral_link_id::text,
             case
-                when links.is_known and links.shop_id <> customers.shop_id
+                when links.shop_id <> customers.shop_id
                     then
                         'referral link ' || links.referral_link_id
                         || ' is of shop ' || links.shop_id
@@ -197,7 +196,7 @@ faults as (
     ) as faults (check_name, subject, detail)
     where
         (
-            not coalesce(links.is_known, false)
+            links.referral_link_id is null
             or not coalesce(customers.is_known, false)
             or links.shop_id <> customers.shop_id
             or {{ row_is_faulty(checked_conversions) }}

@@ -54,10 +54,9 @@ customers as (
 tiers as (
 
     select
-        id as tier_id,
-        shop_id,
-        _deleted_at is null as is_known
-    from {{ source('raw', 'tier_definitions') }}
+        tier_id,
+        shop_id
+    from {{ ref('stg_tier_definitions') }}
 
 ),
 
@@ -129,7 +128,7 @@ faults_of_spans as (
             'missing_tier',
             spans.tier_id::text,
             case
-                when spans.tier_id is not null and not coalesce(tiers.is_known, false)
+                when spans.tier_id is not null and tiers.tier_id is null
                     then 'there is no tier ' || spans.tier_id
             end
         ),
@@ -137,7 +136,7 @@ faults_of_spans as (
             'tier_of_another_shop',
             spans.tier_id::text,
             case
-                when tiers.is_known and tiers.shop_id <> customers.shop_id
+                when tiers.shop_id <> customers.shop_id
                     then 'tier ' || tiers.tier_id || ' is of shop ' || tiers.shop_id
             end
         ),
