@@ -25,6 +25,8 @@ class Dbt:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._manifest: Manifest | None = None
+        self.compiled: dict[str, str] = {}
+        """The models' SQL, by name, as the last build compiled it."""
 
     def manifest(self, warehouse: Database) -> Manifest:
         """The parsed project; each run gets a copy: it changes nodes, which name its database."""
@@ -39,6 +41,7 @@ class Dbt:
             node.database = warehouse.fields["dbname"]
             if node.relation_name:
                 node.relation_name = node.relation_name.replace(database, f'"{node.database}".', 1)
+        manifest.build_flat_graph()  # what Jinja's `graph` shows
         return manifest
 
     def models(self, warehouse: Database) -> dict[str, Any]:
@@ -58,11 +61,13 @@ class Dbt:
         arguments = dbt_build_arguments(as_of=as_of, full_refresh=full_refresh, select=select)
         arguments += ["--exclude-resource-type", "test"]
         result = self._invoke(warehouse, self.manifest(warehouse), arguments)
-        broken = [
-            f"{one.node.name}: {one.message}"
-            for one in getattr(result.result, "results", None) or []
-            if one.status in BROKEN
-        ]
+        results = getattr(result.result, "results", None) or []
+        self.compiled = {
+            one.node.name: one.node.compiled_code
+            for one in results
+            if one.node.resource_type == "model"
+        }
+        broken = [f"{one.node.name}: {one.message}" for one in results if one.status in BROKEN]
         return broken or ([] if result.success else [str(result.exception)])
 
     def _invoke(self, warehouse: Database, manifest: Any, arguments: Sequence[str]) -> Any:

@@ -39,23 +39,23 @@ def redemptions(history: History) -> dict[int, Row]:
         if row["customer_id"] not in known or not exists(row["redeemed_at"], history.as_of):
             continue
         shop_id = known[row["customer_id"]]["shop_id"]
-        redeemed, used = clean(row["redeemed_at"]), happened(row["used_at"], history.as_of)
+        redeemed, used = clean(row["redeemed_at"]), happened(row.get("used_at"), history.as_of)
         days = None
         if redeemed and used and used >= redeemed:
             exact = Decimal((used - redeemed) // timedelta(microseconds=1)) / 86_400_000_000
             days = exact.quantize(Decimal("0.0001"), ROUND_HALF_UP)
-        order_id = (row["used_order_id"] or None) if used else None
+        order_id = (row.get("used_order_id") or None) if used else None
         order = bought.get((shop_id, order_id)) if order_id else None
         result[row["id"]] = {
             "shop_id": shop_id,
             "customer_id": row["customer_id"],
-            "reward_id": row["reward_id"],
+            "reward_id": row.get("reward_id"),
             "status": row["status"],
             "is_counted": row["status"] not in ("failed", "cancelled"),
             "points_spent": row["points_spent"],
-            "discount_amount": row["discount_amount"],
+            "discount_amount": row.get("discount_amount"),
             "redeemed_at": redeemed,
-            "expires_at": clean(row["expires_at"]),
+            "expires_at": clean(row.get("expires_at")),
             "used_at": used,
             "is_used": used is not None,
             "days_to_use": days,
@@ -90,14 +90,14 @@ def campaign_performance(history: History) -> dict[int, Row]:
             and row["customer_id"] in mine
             and row["transaction_type"] in ("earned", "bonus")
         ]
-        order_ids = {row["order_id"] for row in earned if row["order_id"]}
+        order_ids = {row.get("order_id") for row in earned if row.get("order_id")}
         sold = [
             bought[shop_id, order_id] for order_id in order_ids if (shop_id, order_id) in bought
         ]
-        bonus = _bonus_points(earned, campaign["bonus_multiplier"])
+        bonus = _bonus_points(earned, campaign.get("bonus_multiplier"))
         cost = None if bonus is None else to_cents(bonus * POINT_VALUE)
-        limit, spent = campaign["budget_limit"], campaign["current_spend"]
-        most, counted = campaign["max_participants"], campaign["current_participants"]
+        limit, spent = campaign.get("budget_limit"), campaign.get("current_spend")
+        most, counted = campaign.get("max_participants"), campaign.get("current_participants")
         result[campaign["id"]] = {
             "shop_id": shop_id,
             "participants": participants,
@@ -105,7 +105,7 @@ def campaign_performance(history: History) -> dict[int, Row]:
                 {
                     row["customer_id"]
                     for row in joined
-                    if happened(row["completed_at"], history.as_of)
+                    if happened(row.get("completed_at"), history.as_of)
                 }
             ),
             "first_joined_at": min(times, default=None),
@@ -170,12 +170,12 @@ def referral_funnel(history: History) -> dict[int, Row]:
         link["id"]: {
             "shop_id": known[link["customer_id"]]["shop_id"],
             "customer_id": link["customer_id"],
-            "is_active": link["is_active"] is not False,
+            "is_active": link.get("is_active") is not False,
             "created_at": clean(link["created_at"]),
-            "recorded_clicks": link["clicks"],
-            "recorded_conversions": link["conversions"],
-            "recorded_revenue": link["total_revenue"],
-            "recorded_points_awarded": link["total_points_awarded"],
+            "recorded_clicks": link.get("clicks"),
+            "recorded_conversions": link.get("conversions"),
+            "recorded_revenue": link.get("total_revenue"),
+            "recorded_points_awarded": link.get("total_points_awarded"),
             **_funnel(link, clicks[link["id"]], conversions[link["id"]], known, history.as_of),
         }
         for link in history.rows("referral_links")
@@ -205,7 +205,7 @@ def _funnel(
         if row["referred_customer_id"] == link["customer_id"]:
             self_referrals += 1
             continue
-        key = row["order_id"] or ("no order", row["id"])
+        key = row.get("order_id") or ("no order", row["id"])
         if key in credited:
             repeated += 1
             if "completed" not in (row["status"], credited[key]["status"]):
@@ -221,7 +221,7 @@ def _funnel(
         "unidentified_clicks": unidentified,
         "unique_clickers": visitors,
         "converted_clicks": sum(
-            bool(row["converted"]) and exists(row["converted_at"], as_of) for row in clicks
+            bool(row.get("converted")) and exists(row["converted_at"], as_of) for row in clicks
         ),
         "conversions": len(credited),
         "completed_conversions": len(completed),

@@ -21,6 +21,7 @@ ZONES = {
     "not-in-the-seed.myshopify.com": "UTC",
 }
 Row = dict[str, Any]
+MEMBERSHIPS = "customer_segment_memberships"
 
 
 @dataclass
@@ -164,6 +165,9 @@ def _shop(
     _referrals(history, draw, moment, people, orders)
     _engagement(history, people, campaigns, orders)
     _vintages(history, people)
+    _faults(history, people, tiers, reward)
+    _tier_rules(history, random.Random(f"tiers {draw.getstate()[1][:3]}"), shop_id, people)
+    _old_hands(history, campaigns, reward)
 
 
 def _transactions(
@@ -434,3 +438,195 @@ def _points(history: History, person: int, kind: str, amount: int, moment: datet
         expired_at=None,
         created_at=moment,
     )
+
+
+def _faults(history: History, people: list[int], tiers: list[int], reward: int) -> None:
+    """Rows that are wrong by themselves, or refer to what is not there or of another shop."""
+    shop_id = history.rows("shops")[-1]["id"]
+    draw = random.Random(f"faults {shop_id} {len(history.rows('point_transactions'))}")
+    others = [row["id"] for row in history.rows("customer_loyalty_profiles")]
+    foreign = [row["id"] for row in history.rows("tier_definitions")]
+    if not people:
+        return
+    for person in draw.choices(people, k=6):
+        redemption = history.add(
+            "redemption_logs",
+            customer_id=draw.choice([person, person, draw.choice(others), 888_888]),
+            reward_id=draw.choice([reward, 1, 888_888]),
+            points_spent=draw.choice([0, 20, 30]),
+            status="completed",
+            discount_amount=draw.choice([None, Decimal("5.00")]),
+            redeemed_at=history.as_of - timedelta(days=draw.randrange(90)),
+            used_at=None,
+            used_order_id=None,
+            expires_at=None,
+        )
+        _points(history, person, "redeemed", -20, history.as_of - timedelta(days=3))
+        history.rows("point_transactions")[-1].update(
+            redemption_id=draw.choice([redemption, redemption, 888_888]),
+            created_by=draw.choice([None, "system", "Jane Doe", "cron"]),
+        )
+        kind = draw.choice(["redeemed", "expired", "earned", "bonus", "me@example.com"])
+        amount = draw.choice([-15, 15, 0])
+        _points(history, person, kind, amount, history.as_of - timedelta(days=2))
+    _points(history, people[0], "adjusted", 2_000_000, history.as_of - timedelta(days=1))
+    for tier in (tiers[0], draw.choice(foreign)):
+        begins = history.as_of - timedelta(days=draw.randrange(20, 40))
+        history.add(
+            "customer_tier_history",
+            customer_id=draw.choice([people[0], draw.choice(others), 888_888]),
+            tier_id=tier,
+            achieved_at=begins,
+            ended_at=draw.choice([None, begins - timedelta(days=1), begins + timedelta(days=9)]),
+            reason=draw.choice(["for Jane Doe", "downgrade"]),
+            is_current=draw.choice([None, True, True, False]),
+            spend_at_achievement=draw.choice([None, "NaN"]),
+        )
+    draw.choice([row for row in history.rows("tier_definitions") if row["id"] in tiers]).update(
+        min_orders_required=draw.choice([None, -1]), updated_at="infinity"
+    )
+    history.rows("customer_loyalty_profiles")[people[-1] - 1].update(
+        current_tier_id=draw.choice(foreign), lifetime_spent=draw.choice(["NaN", -1, 5])
+    )
+    for segment_type, amount in (("behavioral", None), ("of our own", "NaN"), ("ours", 1)):
+        history.add(
+            "customer_segments",
+            shop_id=shop_id,
+            name=f"Segment {segment_type}",
+            segment_type=segment_type,
+            criteria={},
+            avg_lifetime_value=amount,
+        )
+    last = history.rows("customer_segments")[-1]["id"]
+    customers = [people[0], draw.choice(others), draw.choice(others), 888_888]
+    memberships = {(draw.choice([last, last, 1, 888_888]), customer) for customer in customers}
+    known = {(row["segment_id"], row["customer_id"]) for row in history.rows(MEMBERSHIPS)}
+    for segment, customer in sorted(memberships - known):
+        history.add(
+            MEMBERSHIPS,
+            segment_id=segment,
+            customer_id=customer,
+            added_at=draw.choice([None, "-infinity", history.as_of]),
+        )
+    for period_type, amount in (("daily", 1), ("hourly", "NaN"), ("yearly", 2)):
+        history.add(
+            "loyalty_analytics",
+            shop_id=draw.choice([shop_id, shop_id, 888_888 + shop_id]),
+            date=history.as_of,
+            period_type=period_type,
+            total_revenue=amount,
+        )
+
+
+def _tier_rules(history: History, draw: random.Random, shop_id: int, people: list[int]) -> None:
+    """Gives the shop's tiers their minimums and windows, and people something on windows' edges."""
+    history.add(
+        "tier_definitions",
+        shop_id=shop_id,
+        name="Tier 7",
+        tier_level=7,
+        tier_type=draw.choice([None, "points_based", "spend_based"]),
+        points_multiplier=Decimal("3.00"),
+        is_active=True,
+    )
+    tiers = [row for row in history.rows("tier_definitions") if row["shop_id"] == shop_id]
+    some_active = len(people) > 2 or draw.random() < 0.5
+    windows: list[Any] = [30, draw.choice([7, 45]), draw.choice([None, 0, 365, 2 * 10**9, -1])]
+    for tier in tiers:
+        level = tier["tier_level"]
+        tier["min_points_required"] = draw.choice([None, 0, 40 * level, 90 * level])
+        tier["min_spend_required"] = draw.choice([None, Decimal("7.35") * level, 20 * level])
+        tier["min_orders_required"] = draw.choice([None, 0, level, 2 * level])
+        tier["qualification_period_days"] = draw.choice(windows)
+        tier["requires_maintenance"] = draw.choice([None, True, True, False])
+        tier["is_active"] = some_active and draw.choice([None, True, True, False])
+    profiles = {row["id"]: row for row in history.rows("customer_loyalty_profiles")}
+    reached = {row["customer_id"]: row for row in history.rows("customer_tier_history")}
+    for person in people:
+        luck = draw.random()
+        if luck < 0.5 and person in reached:
+            profiles[person]["current_tier_id"] = reached[person]["tier_id"]
+        elif luck < 0.6:
+            # The highest one, one that does not exist, or another shop's.
+            profiles[person]["current_tier_id"] = draw.choice([tiers[-1]["id"], 9_999, 1, 4])
+    for days in windows[:2]:
+        edge = history.as_of - timedelta(hours=24 * days)
+        for person in people[:4]:
+            history.add(
+                "point_transactions",
+                customer_id=person,
+                transaction_type="earned",
+                points_amount=draw.randrange(1, 60),
+                points_balance_after=0,
+                source="purchase",
+                order_id=f"edge-{days}-{person}",
+                campaign_id=None,
+                expires_at=None,
+                expired_at=None,
+                created_at=edge + timedelta(microseconds=draw.choice([-1, 0, 1])),
+            )
+
+
+def _old_hands(history: History, campaigns: list[int], reward: int) -> None:
+    """Customers of old, with steps as long as the windows that figures look back over.
+
+    Only the first shop's are issued points: the others' vintages are few on purpose.
+    """
+    shop = history.rows("shops")[-1]
+    draw = random.Random(f"old hands of shop {shop['id']} until {history.as_of}")
+    zone = history.zone(shop)
+    today = history.as_of.astimezone(zone).date()
+
+    def moment(days_ago: int) -> datetime:
+        midnight = datetime.combine(today - timedelta(days=days_ago), time(), zone)
+        return midnight.astimezone(UTC) + draw.choice(
+            [timedelta(microseconds=-1), timedelta(), timedelta(hours=9), timedelta(hours=9)]
+        )
+
+    for index in range({1: 16, 2: 5, 3: 5}.get(shop["id"], 0)):
+        days_ago = draw.choice([364, 365, 366, 420, 460])
+        person = history.add(
+            "customer_loyalty_profiles",
+            shop_id=shop["id"],
+            shopify_customer_id=f"{shop['id']}-old-{index}",
+            points_balance=0,
+            current_tier_id=None,
+            created_at=draw.choice([None, moment(460), moment(days_ago), moment(200)]),
+        )
+        for number in range(draw.choice([1, 3, 8])):
+            if shop["id"] == 1 and draw.random() < 0.8:
+                kind = draw.choice(["earned", "earned", "earned", "bonus", "redeemed", "adjusted"])
+                amount = draw.randrange(1, 60) * (-1 if kind == "redeemed" else 1)
+                _points(history, person, kind, amount, moment(days_ago))
+                if kind == "earned":
+                    history.rows("point_transactions")[-1].update(
+                        source="purchase",
+                        order_id=f"old-{person}-{number}",
+                        campaign_id=draw.choice([None, *campaigns]),
+                    )
+            else:
+                redeemed_at = draw.choice([None, *(moment(days_ago) for _ in range(5))])
+                history.add(
+                    "redemption_logs",
+                    customer_id=person,
+                    reward_id=reward,
+                    points_spent=5,
+                    status=draw.choice([None, "completed", "completed", "failed"]),
+                    discount_amount=None,
+                    redeemed_at=redeemed_at,
+                    used_order_id=None,
+                    used_at=draw.choice(
+                        [
+                            None,
+                            "infinity",
+                            moment(draw.choice([0, 10, 300])),
+                            redeemed_at,
+                            history.as_of,
+                            history.as_of + timedelta(microseconds=1),
+                        ]
+                    ),
+                    expires_at=None,
+                )
+            days_ago -= draw.choice([0, 0, 1, 30, 89, 90, 91, 364, 365])
+            if days_ago < 0:
+                break

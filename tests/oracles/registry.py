@@ -6,7 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oracles import analytics, engagement, orders, points, tiers, vintages
+from oracles import (
+    analytics,
+    engagement,
+    findings,
+    kpis,
+    migrations,
+    orders,
+    points,
+    standings,
+    tiers,
+    vintages,
+)
 from oracles.history import History, Row
 
 
@@ -37,9 +48,17 @@ ORACLES = {
         ("shop_id", "earn_month", "months_since"), vintages.point_vintages
     ),
     "fct_tier_progressions": Oracle(("tier_history_id",), tiers.progressions),
+    "fct_tier_migrations": Oracle(
+        ("shop_id", "month", "from_state", "to_state"), migrations.migrations
+    ),
+    "tier_standings": Oracle(("customer_id",), standings.standings),
     "fct_orders": Oracle(("shop_id", "order_id"), orders.orders),
     "loyalty_analytics": Oracle(("shop_id", "period_type", "date"), analytics.loyalty_analytics),
+    "program_kpis": Oracle(("shop_id", "date"), kpis.program_kpis),
+    "customer_cohorts": Oracle(("shop_id", "cohort_month", "months_since"), kpis.customer_cohorts),
+    "customer_rfm": Oracle(("customer_id",), kpis.customer_rfm),
     "fct_redemptions": Oracle(("redemption_id",), engagement.redemptions),
     "fct_campaign_performance": Oracle(("campaign_id",), engagement.campaign_performance),
     "fct_referral_funnel": Oracle(("referral_link_id",), engagement.referral_funnel),
+    "data_quality_findings": Oracle(("check", "relation", "key"), findings.findings),
 }

@@ -1,5 +1,5 @@
--- One row per shop, local month in which points were issued (a vintage), and month since then, up to
--- as_of's: what had become of the vintage's points by the end of that month.
+-- One row per shop, local month in which points were issued (a vintage), and month since then, up
+-- to as_of's: what had become of the vintage's points by the end of that month.
 {{ config(
     materialized='incremental',
     incremental_strategy='reconcile',
@@ -22,19 +22,29 @@ shops as (
 
 ),
 
--- The instants at which the months of a shop begin: a search among them tells the month of a lot in
--- a fraction of the time that its local date takes. Months count from January 2000.
-calendars as (
+-- Months count from January 2000: no time is before that year, but for hours of time zones.
+calendar_months as (
 
     select
         shops.shop_id,
-        array_agg({{ local_midnight('month.month', 'shops.timezone') }} order by month.month)
-            as month_starts
+        shops.timezone,
+        month.month
     from shops
     cross join lateral generate_series(
         timestamp '2000-01-01', shops.last_month::timestamp, interval '1 month'
     ) as month (month)
-    group by shops.shop_id
+
+),
+
+-- The instants at which the months of a shop begin: a search among them tells the month of a lot in
+-- a fraction of the time that its local date takes.
+calendars as (
+
+    select
+        shop_id,
+        array_agg({{ local_midnight('month', 'timezone') }} order by month) as month_starts
+    from calendar_months
+    group by shop_id
 
 ),
 
@@ -55,27 +65,26 @@ issues as (
 ),
 
 -- A lot with a time has it in all its allocations: these happen at the later of lot and debit, and
--- undated debits come first.
+-- undated debits come first. What was taken from lots without a time meets no vintage below. An
+-- outer join, though every allocation has its lot: of an inner one over two columns the planner
+-- expects next to nothing, and then repeats what follows for every shop.
 takings as (
 
     select
-        lots.shop_id,
+        allocations.shop_id,
         width_bucket(lots.earned_at, calendars.month_starts) as earn_month_no,
         width_bucket(allocations.allocated_at, calendars.month_starts) as taken_month_no,
         sum(allocations.points) filter (where allocations.taken_by = 'redeemed') as redeemed,
         sum(allocations.points) filter (where allocations.taken_by = 'expired') as expired,
         sum(allocations.points) filter (where allocations.taken_by = 'reversed') as reversed
-    from {{ ref('fct_point_lots') }} as lots
-    inner join {{ ref('fct_point_lot_allocations') }} as allocations
+    from {{ ref('fct_point_lot_allocations') }} as allocations
+    inner join calendars on calendars.shop_id = allocations.shop_id
+    left join {{ ref('fct_point_lots') }} as lots
         on
-            allocations.customer_id = lots.customer_id
-            and allocations.lot_id = lots.lot_id
-    inner join calendars on calendars.shop_id = lots.shop_id
-    where
-        lots.earned_at is not null
-        and {{ is_touched_shop('lots.shop_id') }}
-        and {{ is_touched_shop('allocations.shop_id') }}
-    group by lots.shop_id, earn_month_no, taken_month_no
+            lots.customer_id = allocations.customer_id
+            and lots.lot_id = allocations.lot_id
+    where {{ is_touched_shop('allocations.shop_id') }}
+    group by allocations.shop_id, earn_month_no, taken_month_no
 
 ),
 
@@ -88,7 +97,8 @@ months as (
         month.month_no,
         month.month_no < cardinality(calendars.month_starts) as is_complete
     from issues
-    inner join calendars on calendars.shop_id = issues.shop_id
+    inner join calendars
+        on calendars.shop_id = issues.shop_id
     cross join lateral generate_series(
         issues.earn_month_no, cardinality(calendars.month_starts)
     ) as month (month_no)

@@ -102,37 +102,45 @@ ladders as (
                     rows between unbounded preceding and current row
                 ) = 0
                 then 0
-            else exp(-sum(case when redeemed > 0 then ln(redeemed_next / redeemed) else 0 end) over (
-                partition by breakage_basis, ladder_id
-                order by months_since
-                rows between current row and unbounded following
-            ))
+            else exp(
+                -sum(case when redeemed > 0 then ln(redeemed_next / redeemed) else 0 end) over (
+                    partition by breakage_basis, ladder_id
+                    order by months_since
+                    rows between current row and unbounded following
+                )
+            )
         end as developed
     from links
 
 ),
 
--- Every vintage on its shop's ladder and on that of all shops. The oldest vintage's months are the
--- last rung: there is no tail.
-climbs as (
+-- Every vintage climbs its shop's ladder and that of all shops. The oldest vintage's last month is
+-- the top: there is no tail.
+choices as (
 
     select
         vintages.*,
         basis.breakage_basis,
-        basis.ladder_id,
+        case basis.breakage_basis when 'shop' then vintages.shop_id else 0 end as ladder_id
+    from vintages
+    cross join (values ('shop'), ('all_shops')) as basis (breakage_basis)
+
+),
+
+climbs as (
+
+    select
+        choices.*,
         case
-            when vintages.months_complete is null then 0
+            when choices.months_complete is null then 0
             else coalesce(ladders.developed, 1)
         end as developed
-    from vintages
-    cross join lateral (
-        values ('shop', vintages.shop_id), ('all_shops', 0::bigint)
-    ) as basis (breakage_basis, ladder_id)
+    from choices
     left join ladders
         on
-            ladders.breakage_basis = basis.breakage_basis
-            and ladders.ladder_id = basis.ladder_id
-            and ladders.months_since = vintages.months_complete
+            ladders.breakage_basis = choices.breakage_basis
+            and ladders.ladder_id = choices.ladder_id
+            and ladders.months_since = choices.months_complete
 
 ),
 
@@ -183,7 +191,8 @@ ultimates as (
         developed,
         case
             when remaining = 0 then redeemed
-            when projected is not null then least(greatest(projected, redeemed), redeemed + remaining)
+            when projected is not null
+                then least(greatest(projected, redeemed), redeemed + remaining)
         end as redeemed_ultimately
     from projections
 

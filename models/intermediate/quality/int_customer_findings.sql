@@ -152,31 +152,32 @@ faults as (
         on profiles.shop_id = shops.shop_id
     left join tiers
         on profiles.current_tier_id = tiers.tier_id
-    cross join lateral (
-        values
-        (
-            'missing_shop',
-            profiles.shop_id::text,
-            case when shops.shop_id is null then 'there is no shop ' || profiles.shop_id end
-        ),
-        (
-            'missing_tier',
-            profiles.current_tier_id::text,
-            case
-                when profiles.current_tier_id is not null and tiers.tier_id is null
-                    then 'there is no tier ' || profiles.current_tier_id
-            end
-        ),
-        (
-            'tier_of_another_shop',
-            profiles.current_tier_id::text,
-            case
-                when tiers.shop_id <> profiles.shop_id
-                    then 'tier ' || tiers.tier_id || ' is of shop ' || tiers.shop_id
-            end
-        ),
-        {{ row_faults(checked_profiles) }}
-    ) as faults (check_name, subject, detail)
+    cross join
+        lateral (
+            values
+            (
+                'missing_shop',
+                profiles.shop_id::text,
+                case when shops.shop_id is null then 'there is no shop ' || profiles.shop_id end
+            ),
+            (
+                'missing_tier',
+                profiles.current_tier_id::text,
+                case
+                    when profiles.current_tier_id is not null and tiers.tier_id is null
+                        then 'there is no tier ' || profiles.current_tier_id
+                end
+            ),
+            (
+                'tier_of_another_shop',
+                profiles.current_tier_id::text,
+                case
+                    when tiers.shop_id <> profiles.shop_id
+                        then 'tier ' || tiers.tier_id || ' is of shop ' || tiers.shop_id
+                end
+            ),
+            {{ row_faults(checked_profiles) }}
+        ) as faults (check_name, subject, detail)
     where
         (
             shops.shop_id is null
@@ -201,34 +202,35 @@ faults as (
         on redemptions.customer_id = customers.customer_id
     left join rewards
         on redemptions.reward_id = rewards.reward_id
-    cross join lateral (
-        values
-        (
-            'missing_customer',
-            redemptions.customer_id::text,
-            case
-                when not coalesce(customers.is_known, false)
-                    then 'there is no customer ' || redemptions.customer_id
-            end
-        ),
-        (
-            'missing_reward',
-            redemptions.reward_id::text,
-            case
-                when redemptions.reward_id is not null and rewards.reward_id is null
-                    then 'there is no reward ' || redemptions.reward_id
-            end
-        ),
-        (
-            'reward_of_another_shop',
-            redemptions.reward_id::text,
-            case
-                when rewards.shop_id <> customers.shop_id
-                    then 'reward ' || rewards.reward_id || ' is of shop ' || rewards.shop_id
-            end
-        ),
-        {{ row_faults(checked_redemptions) }}
-    ) as faults (check_name, subject, detail)
+    cross join
+        lateral (
+            values
+            (
+                'missing_customer',
+                redemptions.customer_id::text,
+                case
+                    when not coalesce(customers.is_known, false)
+                        then 'there is no customer ' || redemptions.customer_id
+                end
+            ),
+            (
+                'missing_reward',
+                redemptions.reward_id::text,
+                case
+                    when redemptions.reward_id is not null and rewards.reward_id is null
+                        then 'there is no reward ' || redemptions.reward_id
+                end
+            ),
+            (
+                'reward_of_another_shop',
+                redemptions.reward_id::text,
+                case
+                    when rewards.shop_id <> customers.shop_id
+                        then 'reward ' || rewards.reward_id || ' is of shop ' || rewards.shop_id
+                end
+            ),
+            {{ row_faults(checked_redemptions) }}
+        ) as faults (check_name, subject, detail)
     where
         (
             not coalesce(customers.is_known, false)
@@ -253,36 +255,41 @@ faults as (
         on participations.customer_id = customers.customer_id
     left join campaigns
         on participations.campaign_id = campaigns.campaign_id
-    cross join lateral (
-        values
-        (
-            'missing_customer',
-            participations.customer_id::text,
-            case
-                when not coalesce(customers.is_known, false)
-                    then 'there is no customer ' || participations.customer_id
-            end
-        ),
-        (
-            'missing_campaign',
-            participations.campaign_id::text,
-            case
-                when
-                    participations.campaign_id is not null
-                    and campaigns.campaign_id is null
-                    then 'there is no campaign ' || participations.campaign_id
-            end
-        ),
-        (
-            'campaign_of_another_shop',
-            participations.campaign_id::text,
-            case
-                when campaigns.shop_id <> customers.shop_id
-                    then 'campaign ' || campaigns.campaign_id || ' is of shop ' || campaigns.shop_id
-            end
-        ),
-        {{ row_faults(checked_participations) }}
-    ) as faults (check_name, subject, detail)
+    cross join
+        lateral (
+            values
+            (
+                'missing_customer',
+                participations.customer_id::text,
+                case
+                    when not coalesce(customers.is_known, false)
+                        then 'there is no customer ' || participations.customer_id
+                end
+            ),
+            (
+                'missing_campaign',
+                participations.campaign_id::text,
+                case
+                    when
+                        participations.campaign_id is not null
+                        and campaigns.campaign_id is null
+                        then 'there is no campaign ' || participations.campaign_id
+                end
+            ),
+            (
+                'campaign_of_another_shop',
+                participations.campaign_id::text,
+                case
+                    when campaigns.shop_id <> customers.shop_id
+                        then
+                            'campaign '
+                            || campaigns.campaign_id
+                            || ' is of shop '
+                            || campaigns.shop_id
+                end
+            ),
+            {{ row_faults(checked_participations) }}
+        ) as faults (check_name, subject, detail)
     where
         (
             not coalesce(customers.is_known, false)

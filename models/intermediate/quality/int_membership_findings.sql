@@ -51,36 +51,37 @@ faults as (
         on memberships.segment_id = segments.segment_id
     left join customers
         on memberships.customer_id = customers.customer_id
-    cross join lateral (
-        values
-        (
-            'missing_segment',
-            memberships.segment_id::text,
-            case
-                when segments.segment_id is null
-                    then 'there is no segment ' || memberships.segment_id
-            end
-        ),
-        (
-            'missing_customer',
-            memberships.customer_id::text,
-            case
-                when not coalesce(customers.is_known, false)
-                    then 'there is no customer ' || memberships.customer_id
-            end
-        ),
-        (
-            'customer_of_another_shop',
-            '',
-            case
-                when segments.shop_id <> customers.shop_id
-                    then
-                        'customer ' || memberships.customer_id
-                        || ' is of shop ' || customers.shop_id
-            end
-        ),
-        {{ row_faults(checked) }}
-    ) as faults (check_name, subject, detail)
+    cross join
+        lateral (
+            values
+            (
+                'missing_segment',
+                memberships.segment_id::text,
+                case
+                    when segments.segment_id is null
+                        then 'there is no segment ' || memberships.segment_id
+                end
+            ),
+            (
+                'missing_customer',
+                memberships.customer_id::text,
+                case
+                    when not coalesce(customers.is_known, false)
+                        then 'there is no customer ' || memberships.customer_id
+                end
+            ),
+            (
+                'customer_of_another_shop',
+                '',
+                case
+                    when segments.shop_id <> customers.shop_id
+                        then
+                            'customer ' || memberships.customer_id
+                            || ' is of shop ' || customers.shop_id
+                end
+            ),
+            {{ row_faults(checked) }}
+        ) as faults (check_name, subject, detail)
     where
         (
             segments.segment_id is null

@@ -6,8 +6,8 @@
     'ranges': {'points_amount': '<> 0', 'points_balance_after': '>= 0'},
     'enumerations': ['transaction_type', 'source', 'created_by'],
 } -%}
--- One row per customer and fault of their point transactions, ledger and lots: the first row that has
--- the fault, and how many have it.
+-- One row per customer and fault of their point transactions, ledger and lots: the first row that
+-- has the fault, and how many have it.
 {{ config(
     materialized='incremental',
     incremental_strategy='reconcile',
@@ -131,71 +131,77 @@ faults_of_transactions as (
         on
             transactions.customer_id = redemptions.customer_id
             and transactions.redemption_id = redemptions.redemption_id
-    cross join lateral (
-        values
-        (
-            'missing_customer',
-            transactions.customer_id::text,
-            case
-                when not coalesce(customers.is_known, false)
-                    then 'there is no customer ' || transactions.customer_id
-            end
-        ),
-        (
-            'missing_campaign',
-            transactions.campaign_id::text,
-            case
-                when transactions.campaign_id is not null and campaigns.campaign_id is null
-                    then 'there is no campaign ' || transactions.campaign_id
-            end
-        ),
-        (
-            'campaign_of_another_shop',
-            transactions.campaign_id::text,
-            case
-                when campaigns.shop_id <> customers.shop_id
-                    then 'campaign ' || campaigns.campaign_id || ' is of shop ' || campaigns.shop_id
-            end
-        ),
-        (
-            'missing_redemption',
-            '',
-            case
-                when transactions.redemption_id is not null and redemptions.redemption_id is null
-                    then 'the customer has no redemption ' || transactions.redemption_id
-            end
-        ),
-        (
-            'redemption_mismatch',
-            '',
-            case
-                when
-                    transactions.transaction_type = 'redeemed'
-                    and -transactions.points_amount <> redemptions.points_spent
-                    then
-                        'points_amount ' || transactions.points_amount
-                        || ', points_spent of redemption ' || redemptions.redemption_id
-                        || ' ' || redemptions.points_spent
-            end
-        ),
-        (
-            'wrong_sign',
-            '',
-            case
-                when
-                    (
-                        transactions.transaction_type in ('redeemed', 'expired')
-                        and transactions.points_amount > 0
-                    )
-                    or (
-                        transactions.transaction_type in ('earned', 'bonus')
-                        and transactions.points_amount < 0
-                    )
-                    then transactions.transaction_type || ' ' || transactions.points_amount
-            end
-        ),
-        {{ row_faults(checked) }}
-    ) as faults (check_name, subject, detail)
+    cross join
+        lateral (
+            values
+            (
+                'missing_customer',
+                transactions.customer_id::text,
+                case
+                    when not coalesce(customers.is_known, false)
+                        then 'there is no customer ' || transactions.customer_id
+                end
+            ),
+            (
+                'missing_campaign',
+                transactions.campaign_id::text,
+                case
+                    when transactions.campaign_id is not null and campaigns.campaign_id is null
+                        then 'there is no campaign ' || transactions.campaign_id
+                end
+            ),
+            (
+                'campaign_of_another_shop',
+                transactions.campaign_id::text,
+                case
+                    when campaigns.shop_id <> customers.shop_id
+                        then
+                            'campaign '
+                            || campaigns.campaign_id
+                            || ' is of shop '
+                            || campaigns.shop_id
+                end
+            ),
+            (
+                'missing_redemption',
+                '',
+                case
+                    when
+                        transactions.redemption_id is not null and redemptions.redemption_id is null
+                        then 'the customer has no redemption ' || transactions.redemption_id
+                end
+            ),
+            (
+                'redemption_mismatch',
+                '',
+                case
+                    when
+                        transactions.transaction_type = 'redeemed'
+                        and -transactions.points_amount <> redemptions.points_spent
+                        then
+                            'points_amount ' || transactions.points_amount
+                            || ', points_spent of redemption ' || redemptions.redemption_id
+                            || ' ' || redemptions.points_spent
+                end
+            ),
+            (
+                'wrong_sign',
+                '',
+                case
+                    when
+                        (
+                            transactions.transaction_type in ('redeemed', 'expired')
+                            and transactions.points_amount > 0
+                        )
+                        or (
+                            transactions.transaction_type in ('earned', 'bonus')
+                            and transactions.points_amount < 0
+                        )
+                        then transactions.transaction_type || ' ' || transactions.points_amount
+                end
+            ),
+            {{ row_faults(checked) }}
+        ) as faults (check_name, subject, detail)
     -- Nearly all rows are good, and leave here.
     where
         (
@@ -274,38 +280,42 @@ faults_of_ledgers as (
     from profiles
     left join ledgers
         on profiles.customer_id = ledgers.customer_id
-    cross join lateral (
-        values
-        (
-            'point_transactions',
-            'balance_drift',
-            ledgers.first_drifting[2],
-            ledgers.drifting,
-            'recorded ' || ledgers.first_drifting[3] || ', computed ' || ledgers.first_drifting[4]
-        ),
-        (
-            'point_transactions',
-            'negative_balance',
-            ledgers.first_overdrawn[2],
-            ledgers.overdrawn,
-            'computed ' || ledgers.first_overdrawn[3] || ', lowest ' || ledgers.lowest_balance
-        )
-        {%- if target.name != 'asof' %},
-        -- The profile's balance is the present one.
-        (
-            'customer_loyalty_profiles',
-            'balance_mismatch',
-            profiles.customer_id,
-            1,
-            case
-                when profiles.points_balance <> coalesce(ledgers.balance, 0)
-                    then
-                        'recorded ' || profiles.points_balance
-                        || ', computed ' || coalesce(ledgers.balance, 0)
-            end
-        )
-        {%- endif %}
-    ) as faults (relation, check_name, row_id, row_count, detail)
+    cross join
+        lateral (
+            values
+            (
+                'point_transactions',
+                'balance_drift',
+                ledgers.first_drifting[2],
+                ledgers.drifting,
+                'recorded '
+                || ledgers.first_drifting[3]
+                || ', computed '
+                || ledgers.first_drifting[4]
+            ),
+            (
+                'point_transactions',
+                'negative_balance',
+                ledgers.first_overdrawn[2],
+                ledgers.overdrawn,
+                'computed ' || ledgers.first_overdrawn[3] || ', lowest ' || ledgers.lowest_balance
+            )
+            {%- if target.name != 'asof' %},
+            -- The profile's balance is the present one.
+            (
+                'customer_loyalty_profiles',
+                'balance_mismatch',
+                profiles.customer_id,
+                1,
+                case
+                    when profiles.points_balance <> coalesce(ledgers.balance, 0)
+                        then
+                            'recorded ' || profiles.points_balance
+                            || ', computed ' || coalesce(ledgers.balance, 0)
+                end
+            )
+            {%- endif %}
+        ) as faults (relation, check_name, row_id, row_count, detail)
     where
         (
             ledgers.first_drifting is not null

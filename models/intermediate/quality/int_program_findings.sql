@@ -2,12 +2,6 @@
 {%- set checked_tables = [
     {
         'rows': 'definitions',
-        'table_name': 'shops',
-        'times': ['created_at', 'updated_at'],
-        'ranges': {'points_per_dollar': 'money > 0'},
-    },
-    {
-        'rows': 'definitions',
         'table_name': 'tier_definitions',
         'times': ['created_at', 'updated_at'],
         'ranges': {
@@ -58,6 +52,12 @@
         'ranges': {'total_revenue': 'money', 'loyalty_revenue': 'money'},
         'enumerations': ['period_type'],
     },
+    {
+        'rows': 'definitions',
+        'table_name': 'shops',
+        'times': ['created_at', 'updated_at'],
+        'ranges': {'points_per_dollar': 'money > 0'},
+    },
 ] -%}
 -- One row per fault of a shop, or of a tier, reward, campaign, segment or row of analytics of it.
 with
@@ -66,9 +66,10 @@ with
 faults as (
 
     {%- for checked in checked_tables %}
-    {%- set shop_id = 'definitions.id' if checked.table_name == 'shops' else 'definitions.shop_id' %}
+    {%- set column = 'id' if checked.table_name == 'shops' else 'shop_id' %}
+    {%- set shop_id = 'definitions.' ~ column %}
     select
-        {{ shop_id }} as shop_id,
+        {{ shop_id }},
         '{{ checked.table_name }}' as relation,
         definitions.id as row_id,
         faults.check_name,
@@ -77,15 +78,16 @@ faults as (
     from {{ source('raw', checked.table_name) }} as definitions
     left join {{ ref('stg_shops') }} as shops
         on {{ shop_id }} = shops.shop_id
-    cross join lateral (
-        values
-        (
-            'missing_shop',
-            {{ shop_id }}::text,
-            case when shops.shop_id is null then 'there is no shop ' || {{ shop_id }} end
-        ),
-        {{ row_faults(checked) }}
-    ) as faults (check_name, subject, detail)
+    cross join
+        lateral (
+            values
+            (
+                'missing_shop',
+                {{ shop_id }}::text,
+                case when shops.shop_id is null then 'there is no shop ' || {{ shop_id }} end
+            ),
+            {{ row_faults(checked) }}
+        ) as faults (check_name, subject, detail)
     where
         definitions._deleted_at is null
         and (shops.shop_id is null or {{ row_is_faulty(checked) }})
@@ -118,7 +120,10 @@ faults as (
         campaign_id as row_id,
         'ends_before_it_begins' as check_name,
         '' as subject,
-        'from ' || {{ date_in_words('starts_at') }} || ' to ' || {{ date_in_words('ends_at') }} as detail
+        'from '
+        || {{ date_in_words('starts_at') }}
+        || ' to '
+        || {{ date_in_words('ends_at') }} as detail
     from {{ ref('stg_campaigns') }}
     where ends_at <= starts_at
 

@@ -30,8 +30,9 @@
     },
     'enumerations': ['status'],
 } -%}
--- One row per referral link and fault of the link, its clicks or its conversions: the first row that
--- has the fault, and how many have it. All of them in each run: whose link is gone, no customer tells.
+-- One row per referral link and fault of the link, its clicks or its conversions: the first row
+-- that has the fault, and how many have it. All of them in each run: where the link is gone, a
+-- click is nobody's.
 with
 
 -- As the application wrote them: the staging views hide times that are looked for here.
@@ -105,17 +106,20 @@ faults as (
         faults.subject,
         faults.detail
     from links
-    cross join lateral (
-        values
-        (
-            'missing_customer',
-            links.customer_id::text,
-            case
-                when not links.is_customer_known then 'there is no customer ' || links.customer_id
-            end
-        ),
-        {{ row_faults(checked_links) }}
-    ) as faults (check_name, subject, detail)
+    cross join
+        lateral (
+            values
+            (
+                'missing_customer',
+                links.customer_id::text,
+                case
+                    when
+                        not links.is_customer_known
+                        then 'there is no customer ' || links.customer_id
+                end
+            ),
+            {{ row_faults(checked_links) }}
+        ) as faults (check_name, subject, detail)
     where
         (not links.is_customer_known or {{ row_is_faulty(checked_links) }})
         and faults.detail is not null
@@ -133,18 +137,19 @@ faults as (
     from clicks
     left join links
         on clicks.referral_link_id = links.referral_link_id
-    cross join lateral (
-        values
-        (
-            'missing_referral_link',
-            clicks.referral_link_id::text,
-            case
-                when links.referral_link_id is null
-                    then 'there is no referral link ' || clicks.referral_link_id
-            end
-        ),
-        {{ row_faults(checked_clicks) }}
-    ) as faults (check_name, subject, detail)
+    cross join
+        lateral (
+            values
+            (
+                'missing_referral_link',
+                clicks.referral_link_id::text,
+                case
+                    when links.referral_link_id is null
+                        then 'there is no referral link ' || clicks.referral_link_id
+                end
+            ),
+            {{ row_faults(checked_clicks) }}
+        ) as faults (check_name, subject, detail)
     where
         (links.referral_link_id is null or {{ row_is_faulty(checked_clicks) }})
         and faults.detail is not null
@@ -164,36 +169,37 @@ faults as (
         on conversions.referral_link_id = links.referral_link_id
     left join {{ ref('int_known_customers') }} as customers
         on conversions.referred_customer_id = customers.customer_id
-    cross join lateral (
-        values
-        (
-            'missing_referral_link',
-            conversions.referral_link_id::text,
-            case
-                when links.referral_link_id is null
-                    then 'there is no referral link ' || conversions.referral_link_id
-            end
-        ),
-        (
-            'missing_customer',
-            conversions.referred_customer_id::text,
-            case
-                when not coalesce(customers.is_known, false)
-                    then 'there is no customer ' || conversions.referred_customer_id
-            end
-        ),
-        (
-            'referral_link_of_another_shop',
-            conversions.referral_link_id::text,
-            case
-                when links.shop_id <> customers.shop_id
-                    then
-                        'referral link ' || links.referral_link_id
-                        || ' is of shop ' || links.shop_id
-            end
-        ),
-        {{ row_faults(checked_conversions) }}
-    ) as faults (check_name, subject, detail)
+    cross join
+        lateral (
+            values
+            (
+                'missing_referral_link',
+                conversions.referral_link_id::text,
+                case
+                    when links.referral_link_id is null
+                        then 'there is no referral link ' || conversions.referral_link_id
+                end
+            ),
+            (
+                'missing_customer',
+                conversions.referred_customer_id::text,
+                case
+                    when not coalesce(customers.is_known, false)
+                        then 'there is no customer ' || conversions.referred_customer_id
+                end
+            ),
+            (
+                'referral_link_of_another_shop',
+                conversions.referral_link_id::text,
+                case
+                    when links.shop_id <> customers.shop_id
+                        then
+                            'referral link ' || links.referral_link_id
+                            || ' is of shop ' || links.shop_id
+                end
+            ),
+            {{ row_faults(checked_conversions) }}
+        ) as faults (check_name, subject, detail)
     where
         (
             links.referral_link_id is null

@@ -114,82 +114,83 @@ faults_of_spans as (
         on spans.customer_id = customers.customer_id
     left join tiers
         on spans.tier_id = tiers.tier_id
-    cross join lateral (
-        values
-        (
-            'missing_customer',
-            spans.customer_id::text,
-            case
-                when not coalesce(customers.is_known, false)
-                    then 'there is no customer ' || spans.customer_id
-            end
-        ),
-        (
-            'missing_tier',
-            spans.tier_id::text,
-            case
-                when spans.tier_id is not null and tiers.tier_id is null
-                    then 'there is no tier ' || spans.tier_id
-            end
-        ),
-        (
-            'tier_of_another_shop',
-            spans.tier_id::text,
-            case
-                when tiers.shop_id <> customers.shop_id
-                    then 'tier ' || tiers.tier_id || ' is of shop ' || tiers.shop_id
-            end
-        ),
-        (
-            'ends_before_it_begins',
-            '',
-            case
-                when spans.ceased_at < spans.began_at
-                    then
-                        'from ' || {{ date_in_words('spans.began_at') }}
-                        || ' to ' || {{ date_in_words('spans.ceased_at') }}
-            end
-        ),
-        -- Without an end a span lasts, unless it is said not to be the current one.
-        (
-            'overlapping_spans',
-            '',
-            case
-                when
-                    spans.ceased_at > spans.next_began_at
-                    or (
-                        spans.next_began_at is not null
-                        and spans.ceased_at is null
-                        and coalesce(spans.is_current, true)
-                    )
-                    then
-                        'to ' || coalesce({{ date_in_words('spans.ceased_at') }}, 'no end')
-                        || ', the next one from ' || {{ date_in_words('spans.next_began_at') }}
-            end
-        ),
-        {%- if target.name != 'asof' %}
-        -- is_current is that of the present.
-        (
-            'several_current_spans',
-            '',
-            case
-                when spans.is_current and spans.current_spans > 1
-                    then spans.current_spans || ' spans of the customer are is_current'
-            end
-        ),
-        (
-            'wrong_is_current',
-            '',
-            case
-                when spans.is_current and not spans.is_open
-                    then 'is_current, though over'
-                when not spans.is_current and spans.is_open
-                    then 'not is_current, though the last one and without an end'
-            end
-        ),
-        {%- endif %}
-        {{ row_faults(checked) }}
-    ) as faults (check_name, subject, detail)
+    cross join
+        lateral (
+            values
+            (
+                'missing_customer',
+                spans.customer_id::text,
+                case
+                    when not coalesce(customers.is_known, false)
+                        then 'there is no customer ' || spans.customer_id
+                end
+            ),
+            (
+                'missing_tier',
+                spans.tier_id::text,
+                case
+                    when spans.tier_id is not null and tiers.tier_id is null
+                        then 'there is no tier ' || spans.tier_id
+                end
+            ),
+            (
+                'tier_of_another_shop',
+                spans.tier_id::text,
+                case
+                    when tiers.shop_id <> customers.shop_id
+                        then 'tier ' || tiers.tier_id || ' is of shop ' || tiers.shop_id
+                end
+            ),
+            (
+                'ends_before_it_begins',
+                '',
+                case
+                    when spans.ceased_at < spans.began_at
+                        then
+                            'from ' || {{ date_in_words('spans.began_at') }}
+                            || ' to ' || {{ date_in_words('spans.ceased_at') }}
+                end
+            ),
+            -- Without an end a span lasts, unless it is said not to be the current one.
+            (
+                'overlapping_spans',
+                '',
+                case
+                    when
+                        spans.ceased_at > spans.next_began_at
+                        or (
+                            spans.next_began_at is not null
+                            and spans.ceased_at is null
+                            and coalesce(spans.is_current, true)
+                        )
+                        then
+                            'to ' || coalesce({{ date_in_words('spans.ceased_at') }}, 'no end')
+                            || ', the next one from ' || {{ date_in_words('spans.next_began_at') }}
+                end
+            ),
+            {%- if target.name != 'asof' %}
+            -- is_current is that of the present.
+            (
+                'several_current_spans',
+                '',
+                case
+                    when spans.is_current and spans.current_spans > 1
+                        then spans.current_spans || ' spans of the customer are is_current'
+                end
+            ),
+            (
+                'wrong_is_current',
+                '',
+                case
+                    when spans.is_current and not spans.is_open
+                        then 'is_current, though over'
+                    when not spans.is_current and spans.is_open
+                        then 'not is_current, though the last one and without an end'
+                end
+            ),
+            {%- endif %}
+            {{ row_faults(checked) }}
+        ) as faults (check_name, subject, detail)
     where faults.detail is not null
 
 ),

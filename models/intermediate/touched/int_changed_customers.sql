@@ -25,6 +25,7 @@ links as (
     select
         id,
         customer_id,
+        created_at,
         _sync_id
     from {{ source('raw', 'referral_links') }}
 
@@ -128,7 +129,22 @@ changed as (
 
     select links.customer_id
     from links
-    where links._sync_id > {{ this_run().sync_id }}
+    where
+        links._sync_id > {{ this_run().sync_id }}
+        or {{ is_passed('links.created_at') }}
+
+    union all
+
+    -- Whether a referral counts depends on the one referred, too.
+    select links.customer_id
+    from {{ source('raw', 'referral_conversions') }} as conversions
+    inner join {{ source('raw', 'customer_loyalty_profiles') }} as referred
+        on conversions.referred_customer_id = referred.id
+    inner join links
+        on conversions.referral_link_id = links.id
+    where
+        referred._sync_id > {{ this_run().sync_id }}
+        or {{ is_passed('referred.created_at') }}
 
     union all
 

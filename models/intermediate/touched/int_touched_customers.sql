@@ -1,5 +1,5 @@
--- One row per customer whose rows this run computes again: the changed ones, and who else has part
--- in an order of theirs, as that may be their order. None in a run that computes everything.
+-- One row per customer whose rows this run computes again: the changed ones, and everybody who has
+-- part in a touched order, as it may be theirs. None in a run that computes everything.
 {{ config(materialized='table', unlogged=true) }}
 
 with
@@ -22,15 +22,12 @@ customers as (
 
 ),
 
-buyers as (
+parts as (
 
     select
         customer_id,
         order_id
     from {{ source('raw', 'point_transactions') }}
-    where
-        transaction_type = 'earned'
-        and source = 'purchase'
 
     union all
 
@@ -39,6 +36,13 @@ buyers as (
         order_id
     from {{ source('raw', 'referral_conversions') }}
 
+    union all
+
+    select
+        customer_id,
+        used_order_id as order_id
+    from {{ source('raw', 'redemption_logs') }}
+
 )
 
 select customer_id
@@ -46,11 +50,11 @@ from {{ ref('int_changed_customers') }}
 
 union
 
-select buyers.customer_id
+select parts.customer_id
 from orders
-inner join buyers
-    on orders.order_id = buyers.order_id
+inner join parts
+    on orders.order_id = parts.order_id
 inner join customers
     on
-        buyers.customer_id = customers.customer_id
+        parts.customer_id = customers.customer_id
         and orders.shop_id = customers.shop_id

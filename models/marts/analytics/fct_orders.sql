@@ -33,6 +33,7 @@ ledger as (
             (transaction_type = 'refunded' and points_amount < 0)
             or (transaction_type in ('earned', 'bonus') and campaign_id is not null)
         )
+        and {{ is_touched('customer_id') }}
         and {{ is_touched_order('shop_id', 'order_id') }}
 
 ),

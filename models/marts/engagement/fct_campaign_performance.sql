@@ -185,11 +185,11 @@ select
     case
         when budget_limit > 0 and abs(bonus_cost / budget_limit) < 999
             then bonus_cost / budget_limit
-    end as budget_share,
+    end::numeric(9, 6) as budget_share,
     case
         when budget_limit is null then false
         else bonus_cost > budget_limit
     end as is_over_budget,
     recorded_spend,
-    recorded_spend - bonus_cost as spend_difference
+    {{ money('recorded_spend - bonus_cost') }} as spend_difference
 from costs

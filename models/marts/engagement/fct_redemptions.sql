@@ -64,8 +64,8 @@ select
     redemptions.used_at is not null as is_used,
     case
         when redemptions.used_at >= redemptions.redeemed_at
-            then round(extract(epoch from redemptions.used_at - redemptions.redeemed_at) / 86400, 4)
-    end as days_to_use,
+            then extract(epoch from redemptions.used_at - redemptions.redeemed_at) / 86400
+    end::numeric(9, 4) as days_to_use,
     redemptions.used_order_id,
     orders.amount as order_amount
 from redemptions

@@ -180,7 +180,7 @@ select
     case
         when coalesce(converted.completed_conversions, 0) <= 999 * clicked.unique_clickers
             then coalesce(converted.completed_conversions, 0)::numeric / clicked.unique_clickers
-    end as conversion_rate,
+    end::numeric(9, 6) as conversion_rate,
     {{ money('coalesce(converted.revenue, 0)') }} as revenue,
     coalesce(converted.referrer_points_awarded, 0) as referrer_points_awarded,
     coalesce(converted.referee_points_awarded, 0) as referee_points_awarded,

@@ -1,5 +1,5 @@
--- One row per shop, local month in which points were issued (a vintage), and month since then, up to
--- as_of's: what had become of the vintage's points by the end of that month.
+-- One row per shop, local month in which points were issued (a vintage), and month since then, up
+-- to as_of's: what had become of the vintage's points by the end of that month.
 {{ config(
     unique_key=['shop_id', 'earn_month', 'months_since'],
     indexes=[{'columns': ['shop_id', 'earn_month', 'months_since'], 'unique': true}],

@@ -4,6 +4,12 @@
     indexes=[{'columns': ['shop_id', 'date'], 'unique': true}],
     meta={'touched': 'shops'},
 ) }}
+{%- set touched = ref('int_touched_liabilities') -%}
+{#- What a shop will redeem may depend on all others. -#}
+{%- set is_touched_liability =
+    'true' if this_run().is_full
+    else 'shop_id in (select touched.shop_id from ' ~ touched ~ ' as touched)'
+%}
 
 with
 
@@ -20,7 +26,7 @@ shops as (
 entries as (
 
     select * from {{ ref('fct_point_ledger') }}
-    where {{ is_touched_shop('shop_id') }}
+    where {{ is_touched_liability }}
 
 ),
 
@@ -126,7 +132,8 @@ select
     )::bigint as other,
     rolled.closing_points::bigint as closing_points,
     {{ money('rolled.closing_points * ' ~ var('point_value')) }} as points_liability,
-    {{ money('rolled.closing_points * ' ~ var('point_value') ~ ' * (1 - breakage.expected_breakage)') }}
-        as management_liability
+    {{ money(
+        'rolled.closing_points * ' ~ var('point_value') ~ ' * (1 - breakage.expected_breakage)'
+    ) }} as management_liability
 from rolled
 left join breakage on breakage.shop_id = rolled.shop_id

@@ -111,7 +111,7 @@ usual_entries as (
         percentile_disc(0.5) within group (order by points) as points
     from {{ ref('int_largest_entries') }}
     group by shop_id
-    having count(*) >= 30
+    having count(*) >= 10
 
 ),
 

@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'fct_point_vintages'}}}) }}
--- Vintages with a month missing, or that do not reach the month of as_of; whose parts do not add up to
--- what was issued; whose points come back; or whose breakage cannot be (beyond what remains).
+-- Vintages with a month missing, or that do not reach the month of as_of; whose parts do not add up
+-- to what was issued; whose points come back; or whose breakage cannot be (beyond what remains).
 with
 
 vintages as (

@@ -1,0 +1,1 @@
+"""The marts: builds, first and incremental, and the shapes of SQL they rest on, measured."""
