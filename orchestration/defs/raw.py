@@ -11,6 +11,10 @@ from orchestration.defs.run_config import SyncConfig
 from orchestration.errors import LoyaltyError
 
 
+IMAGES_KEY = dg.AssetKey(["ops", "before_images"])
+"""What changed rows were before: from it and raw, dbt tells which customers and shops to compute."""
+
+
 class _Waiting(sync.Progress):
     def __init__(self, log: dg.DagsterLogManager) -> None:
         self._log = log
@@ -29,6 +33,14 @@ class _Waiting(sync.Progress):
             description=f"Mirror of the application's {table}.",
         )
         for table in sync.TABLES
+    ]
+    + [
+        dg.AssetSpec(
+            IMAGES_KEY,
+            group_name="ops",
+            kinds={"postgres"},
+            description="Keys, types and times of changed rows as they were before.",
+        )
     ],
 )
 def raw_tables(
@@ -52,6 +64,7 @@ def raw_tables(
                 "seconds": table.seconds,
             },
         )
+    yield dg.MaterializeResult(asset_key=IMAGES_KEY, metadata={"sync_id": result.sync_id})
 
 
 @dg.multi_asset_check(

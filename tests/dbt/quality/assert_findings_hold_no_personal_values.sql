@@ -1,5 +1,5 @@
 {{ config(meta={'dagster': {'ref': {'name': 'data_quality_findings'}}}) }}
--- Details with what may be an address, or with a text that somebody wrote: values are shown as codes.
+-- Details with what may be an address or a text that somebody wrote: values are shown if codes.
 select
     relation,
     key,
