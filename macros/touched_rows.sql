@@ -1,11 +1,14 @@
 {% macro touched_rows(touched) -%}
     {#- By name, not by ref: a test's dependencies are known before its model's meta is. -#}
     {%- set keys = {
-        'customers': ['customer_id'], 'orders': ['shop_id', 'order_id'], 'shops': ['shop_id']
+        'customers': ['customer_id'],
+        'orders': ['shop_id', 'order_id'],
+        'shops': ['shop_id'],
+        'standings': ['customer_id'],
     } -%}
     {%- if touched not in keys -%}
         {{ exceptions.raise_compiler_error(
-            "meta.touched is " ~ touched ~ "; it may be customers, orders or shops."
+            "meta.touched is " ~ touched ~ "; it may be customers, orders, shops or standings."
         ) }}
     {%- endif -%}
     {%- set relation = graph.nodes['model.' ~ project_name ~ '.int_touched_' ~ touched].relation_name -%}

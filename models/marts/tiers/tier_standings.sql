@@ -6,7 +6,7 @@
         {'columns': ['customer_id'], 'unique': true},
         {'columns': ['shop_id', 'current_tier_id']},
     ],
-    meta={'touched': 'customers'},
+    meta={'touched': 'standings'},
 ) }}
 {%- set touched = ref('int_touched_standings') -%}
 {#- Passing time touches standings too: what leaves a window counts no more. -#}
