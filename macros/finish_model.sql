@@ -5,14 +5,18 @@
         analyze {{ this }};
     {%- endif -%}
     {%- if materialized in ('incremental', 'table') %}
-    insert into ops.model_watermarks (model, sync_id, as_of, built_at, version, is_full)
+    insert into ops.model_watermarks (
+        model, sync_id, as_of, built_at, version, is_full, since_sync_id, since_as_of
+    )
     select
         '{{ this.schema }}.{{ this.identifier }}',
         sync_id,
         as_of,
         now(),
         '{{ project_version() if execute else '' }}',
-        is_full
+        is_full,
+        since_sync_id,
+        since_as_of
     from ops.dbt_runs
     where invocation_id = '{{ invocation_id }}'
     on conflict (model) do update
@@ -21,6 +25,8 @@
             as_of = excluded.as_of,
             built_at = excluded.built_at,
             version = excluded.version,
-            is_full = excluded.is_full
+            is_full = excluded.is_full,
+            since_sync_id = excluded.since_sync_id,
+            since_as_of = excluded.since_as_of
     {%- endif -%}
 {%- endmacro %}

@@ -14,7 +14,10 @@
         and to_regclass(model) is not null
         and sync_id >= coalesce((select sync_id from ops.images_horizon), 0)
     {%- endset -%}
-    {%- set plan = {'is_full': true, 'because': none, 'sync_id': none, 'as_of': none} -%}
+    {%- set plan = {
+        'is_full': true, 'because': none, 'sync_id': none, 'as_of': none,
+        'upstream': 'is_full' if built else 'true'
+    } -%}
     {%- if flags.FULL_REFRESH -%}
         {%- do plan.update(because='asked for with --full-refresh') -%}
     {%- elif flags.WHICH == 'test' -%}
@@ -39,7 +42,10 @@
                 "select min(sync_id), min(as_of)::text from ops.model_watermarks where model in ("
                 ~ kept | join(', ') ~ ") and " ~ usable
             ).rows[0] -%}
-            {%- do plan.update(is_full=false, sync_id=since[0], as_of=since[1]) -%}
+            {%- do plan.update(
+                is_full=false, sync_id=since[0], as_of=since[1],
+                upstream="since_sync_id <= " ~ since[0] ~ " and since_as_of <= '" ~ since[1] ~ "'"
+            ) -%}
         {%- endif -%}
     {%- endif -%}
     {{ return(plan) }}

@@ -23,17 +23,18 @@
         {%- endfor -%}
     {%- endfor -%}
     {%- for name, materialized in needed.items() | sort -%}
-        {#- An unlogged table is empty after a crash, in silence, and holds only what was touched. -#}
+        {#- An unlogged table is empty after a crash, in silence, and holds what its run computed. -#}
         {%- set current = run_query(
             "select 1 from ops.model_watermarks where model = '" ~ name ~ "' and sync_id = " ~ sync_id
             ~ " and as_of = " ~ instant
             ~ (" and built_at > pg_postmaster_start_time()" if materialized == 'table' else "")
-            ~ (" and is_full" if materialized == 'table' and plan.is_full else "")
+            ~ (" and " ~ plan.upstream if materialized == 'table' else "")
         ) -%}
         {%- if not current.rows -%}
             {{ exceptions.raise_compiler_error(
                 name ~ ", which the selection reads, shows another sync or instant, holds not all"
-                ~ " rows, or the server has started anew since it was built. Select what lies above, too: --select +<model>"
+                ~ " rows, or others, or the server has started anew since it was built. Select what lies"
+                ~ " above, too: --select +<model>"
             ) }}
         {%- endif -%}
     {%- endfor -%}

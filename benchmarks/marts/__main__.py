@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -86,9 +86,9 @@ class Scenario:
             self.servers.warehouse.new_database(WAREHOUSE),
         ):
             builder = self._builder("changing")
-            self._first(builder)
+            queries = self._first(builder)
             version = builder.version()
-            sections = self._statements(builder) if "statements" in self.parts else None
+            sections = self._statements(queries) if "statements" in self.parts else None
             changed, equal = None, 0
             if "changes" in self.parts:
                 changed, equal = self._changes(builder, rows["point_transactions"])
@@ -123,13 +123,15 @@ class Scenario:
         self._tell(what, build)
         return build
 
-    def _first(self, builder: Builder) -> None:
+    def _first(self, builder: Builder) -> Mapping[str, str]:
+        """The first build; gives the queries of the models that are measured by themselves."""
         self.say("First load")
         synced = builder.sync(INSTANTS[FIRST])
         self.syncs[FIRST] = _synced(synced)
-        builder.queries(ledger.MODELS)
+        queries = builder.queries(ledger.MODELS)
         self._build(builder, FIRST)
         require(self.builds[FIRST].is_full, "The first build did not compute all rows.")
+        return queries
 
     def _changes(self, builder: Builder, transactions: int) -> tuple[changes.Changed, int]:
         """Builds after nothing and after 1 % changed, and a full refresh: the same rows."""
@@ -163,20 +165,19 @@ class Scenario:
         for model in build.slowest(EXPLAINED.get(name, 0)):
             statements.explain(f"{model}, as the build “{name}” ran it", build.queries[model])
 
-    def _statements(self, builder: Builder) -> Callable[[], None]:
+    def _statements(self, queries: Mapping[str, str]) -> Callable[[], None]:
         """Measures single statements; gives what writes their sections."""
         rounds, say = self.options.repetitions, self.say
         statements = Statements(self.servers.warehouse, WAREHOUSE, self.plans)
-        compiled = builder.queries(ledger.MODELS)
         # At smaller sizes than the default one, smaller whales.
         entries = min(whales.ENTRIES, max(self.size.transactions // 50, whales.USUAL))
         statements.create()
         with duckdb_peer.running(self.options.peers) as duckdb:
-            way = ledger.Ledger(statements, compiled, duckdb, INSTANTS[FIRST])
+            way = ledger.Ledger(statements, queries, duckdb, INSTANTS[FIRST])
             balances = way.measure(rounds, say)
         counts, events = rollups.measure(statements, rounds, say)
         statements.drop(SCHEMA)
-        whole = whales.measure(statements, compiled, entries, rounds, say)
+        whole = whales.measure(statements, queries, entries, rounds, say)
         self.report.record("ledger", balances)
         self.report.record("rollups", counts)
         self.report.record("whales", whole)

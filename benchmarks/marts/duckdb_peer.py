@@ -87,11 +87,11 @@ class DuckDB:
         self.execute(f"drop table if exists {table}")
         return self.execute(f"create table {table} as {query}")[0]
 
-    def content(self, table: str, columns: Sequence[Column]) -> tuple[str, ...]:
-        """The same of its table as `Statements.content` tells of ours.
+    def require_columns(self, table: str, columns: Sequence[Column]) -> None:
+        """Checks that its table has these columns.
 
         Raises:
-            GateError: It has other columns.
+            GateError: It has others.
         """
         _, row = self.execute(
             "select string_agg(column_name, ',' order by column_name) "
@@ -103,11 +103,19 @@ class DuckDB:
                 f"The model {table} has other columns than DuckDB's query: "
                 f"{', '.join(sorted(theirs ^ ours))}. Write them into duckdb_queries.py, too."
             )
+
+    def summary(self, table: str, columns: Sequence[Column]) -> tuple[str, ...]:
+        """What `Statements.summary` tells of our table."""
+        summaries = ", ".join(f"({column.summary})::varchar" for column in columns)
+        _, row = self.execute(f"select count(*)::varchar, {summaries} from {table}")
+        return tuple(map(str, row))
+
+    def hash(self, table: str, columns: Sequence[Column]) -> tuple[str, ...]:
+        """What `Statements.hash` tells of our table."""
         texts = (f"epoch_us({c.name})" if c.is_instant else c.name for c in columns)
         line = " || '|' || ".join(f"coalesce(({text})::varchar, '~')" for text in texts)
         _, row = self.execute(
-            f"select count(*)::varchar, sum(('0x' || md5({line})[:15])::bigint)::varchar "
-            f"from {table}"
+            f"select sum(('0x' || md5({line})[:15])::bigint)::varchar from {table}"
         )
         return tuple(map(str, row))
 

@@ -19,7 +19,7 @@ SCHEMA = "benchmark"
 _SETTINGS = ("set jit = off", "set timezone = 'UTC'")
 
 _COLUMNS = """
-select attname, atttypid = 'timestamptz'::regtype
+select attname, atttypid::regtype::text
 from pg_attribute
 where attrelid = %s::regclass and attnum > 0 and not attisdropped
 order by attname
@@ -28,10 +28,20 @@ order by attname
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a result."""
+    """A column of a result, and its type in PostgreSQL."""
 
     name: str
-    is_instant: bool
+    type: str
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether it is a point in time."""
+        return self.type == "timestamp with time zone"
+
+    @property
+    def summary(self) -> str:
+        """An aggregate of it that is cheap, and the same in DuckDB."""
+        return f"sum({self.name})" if self.type == "bigint" else f"count({self.name})"
 
 
 @dataclass
@@ -97,10 +107,15 @@ class Statements:
         """The columns of a table, by name."""
         with self.connect() as connection:
             rows = connection.execute(_COLUMNS, [f"{schema}.{table}"]).fetchall()
-        return [Column(name, is_instant) for name, is_instant in rows]
+        return [Column(name, type_) for name, type_ in rows]
 
-    def content(self, table: str, columns: Sequence[Column]) -> tuple[str, ...]:
-        """How many rows, and a sum of hashes of them, which other databases can compute, too."""
+    def summary(self, table: str, columns: Sequence[Column]) -> tuple[str, ...]:
+        """How many rows, and a sum or count of each column."""
+        summaries = ", ".join(column.summary for column in columns)
+        return self.values(f"select count(*), {summaries} from {SCHEMA}.{table}")
+
+    def hash(self, table: str, columns: Sequence[Column]) -> tuple[str, ...]:
+        """A sum of hashes of all rows, which DuckDB computes alike."""
         texts = (
             f"(extract(epoch from {column.name}) * 1000000)::bigint"
             if column.is_instant
@@ -109,7 +124,7 @@ class Statements:
         )
         line = " || '|' || ".join(f"coalesce(({text})::text, '~')" for text in texts)
         return self.values(
-            f"select count(*), sum(('x' || substr(md5({line}), 1, 15))::bit(60)::bigint) "
+            f"select sum(('x' || substr(md5({line}), 1, 15))::bit(60)::bigint) "
             f"from {SCHEMA}.{table}"
         )
 

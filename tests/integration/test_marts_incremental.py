@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -80,11 +81,11 @@ class World:
         sync.sync(self.source, "public", target, allow_large_changes=True)
         segments.compile_rules(target)
 
-    def build(self, select: str | None = None) -> list[str]:
+    def build(self) -> list[str]:
         """Writes what has changed, and builds on what is there."""
         self.write()
         self.sync(self.kept)
-        return self.dbt.build(self.kept, self.as_of, select=select)
+        return self.dbt.build(self.kept, self.as_of)
 
     def differences(self, *, from_nothing: bool) -> list[str]:
         """What the warehouse that was built on shows otherwise than one that is built whole."""
@@ -160,26 +161,45 @@ def new_world(dbt: Dbt, new_database_on: Callable[[int], str]) -> Callable[[int,
 
 
 def interrupt(world: World, draw: random.Random) -> str:
-    """A build that does not come to its end: of a part, or with a model that fails."""
+    """Builds that do not come to their end: of parts, or with a model that fails."""
+    world.write()
+    world.sync(world.kept)
     models = world.dbt.models(world.kept)
-    name = draw.choice(sorted(models))
-    if draw.random() < 0.5:
-        select = draw.choice(["+{}", "{}", "{}+", "+{}+", "@{}"]).format(name)
-        return f"select {select}: {world.build(select)}"
-    stored = [n for n in models.values() if n.config.materialized in ("incremental", "table")]
-    node = draw.choice(sorted(stored, key=lambda node: str(node.name)))
-    with world.kept.connect() as holder:
-        connection = world.kept.connect(autocommit=True)
-        limit = sql.SQL("alter database {} set lock_timeout = {}")
-        database = sql.Identifier(world.kept.fields["dbname"])
-        with connection:
-            connection.execute(limit.format(database, sql.Literal("100ms")))
-            try:
-                lock = sql.SQL("lock table {} in access exclusive mode")
-                holder.execute(lock.format(sql.Identifier(node.schema, node.alias)))
-                return f"fails at {node.name}: {world.build()}"
-            finally:
-                connection.execute(limit.format(database, sql.Literal("0")))
+    said = []
+    for _ in range(draw.choice([1, 1, 2, 3])):
+        if draw.random() < 0.6:
+            select = draw.choice(["+{}", "+{}", "{}", "{}+", "+{}+"]).format(
+                draw.choice(sorted(models))
+            )
+            full_refresh = draw.random() < 0.3
+            failed = world.dbt.build(
+                world.kept, world.as_of, select=select, full_refresh=full_refresh
+            )
+            said.append(f"select {select}{' fully' * full_refresh}: {failed or 'built'}")
+        else:
+            said.append(fail(world, draw.choice([n for n in models.values() if is_stored(n)])))
+    return "\n".join(said)
+
+
+def is_stored(node: Any) -> bool:
+    return node.config.materialized in ("incremental", "table")
+
+
+def fail(world: World, node: Any) -> str:
+    """A build in which this model cannot be written."""
+    limit = sql.SQL("alter database {} set lock_timeout = {}")
+    database = sql.Identifier(world.kept.fields["dbname"])
+    with (
+        world.kept.connect() as holder,
+        world.kept.connect(autocommit=True) as connection,
+    ):
+        connection.execute(limit.format(database, sql.Literal("100ms")))
+        try:
+            lock = sql.SQL("lock table {} in access exclusive mode")
+            holder.execute(lock.format(sql.Identifier(node.schema, node.alias)))
+            return f"fails at {node.name}: {world.dbt.build(world.kept, world.as_of)}"
+        finally:
+            connection.execute(limit.format(database, sql.Literal("0")))
 
 
 @pytest.mark.parametrize(("seed", "major", "steps"), CASES)

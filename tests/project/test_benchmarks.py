@@ -55,6 +55,50 @@ def test_the_sync_benchmark_measures_checks_and_cleans_up(
     assert str(ROOT) not in json.dumps(found)
 
 
+def test_the_marts_benchmark_measures_compares_and_cleans_up(
+    tmp_path: Path, reachable_folder: Callable[[], Path]
+) -> None:
+    scratch = reachable_folder()
+    size = ("--transactions", "3000", "--customers", "300", "--shops", "2", "--repetitions", "1")
+    models = (
+        "+fct_point_lots +fct_point_lot_allocations +int_shops stg_redemption_logs "
+        "stg_campaign_participations"
+    )
+    parts = ("--only", "statements", "--only", "changes", "--select", models)
+    results = ("--results", tmp_path, "--peers", "/none")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.marts", *size, *parts, *results],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "marts.md")
+    assert "DuckDB is skipped" in done.stderr
+    assert list(scratch.iterdir()) == []
+
+    found = json.loads((tmp_path / "marts.json").read_text(encoding="utf-8"))
+    computed = {
+        name: found[f"build: {name}"]["customers"][0]
+        for name in ("first", "nothing changed", "1 % changed", "full refresh")
+    }
+    assert computed["first"] == computed["full refresh"] == 300
+    assert computed["nothing changed"] == 0 < computed["1 % changed"] < 300
+    unmeasured = [target["what"] for target in found["targets"] if target["measured"] is None]
+    assert unmeasured == [
+        "running balance (`fct_point_ledger`); DuckDB = 1",
+        "FIFO (pieces, lots and allocations); DuckDB = 1",
+    ]
+    plans = (tmp_path / "marts_plans.txt").read_text(encoding="utf-8")
+    assert "-- int_point_pieces\nSubquery Scan" in plans
+    page = (tmp_path / "marts.md").read_text(encoding="utf-8")
+    assert not re.search(r"(^|\s|`)/\w", page)
+    assert socket.gethostname() not in page + plans + json.dumps(found)
+    assert str(ROOT) not in plans + json.dumps(found)
+
+
 @pytest.mark.parametrize(
     "harm",
     [

@@ -80,72 +80,85 @@ order_days_in_sequence as (
 
 ),
 
+-- Measures are numbers here, which sort faster than their names.
 windows as (
 
     select
         shop_id,
         customer_id,
-        'active_members' as measure,
+        1 as measure_no,
         greatest(occurred_on, enrolled_on) as begins_on,
-        max(occurred_on) + 365 as ends_on
+        occurred_on + 365 as ends_on
     from customer_days
     where is_active
-    group by customer_id, begins_on, shop_id
 
     union all
 
     select
         order_days.shop_id,
         order_days.customer_id,
-        measure.measure,
+        measure.measure_no,
         order_days.ordered_on as begins_on,
         -- Two orders are in a window from the later one on, until it leaves the earlier one behind.
-        case measure.measure
-            when 'buyers' then order_days.ordered_on
-            when 'repeat_buyers' then order_days.previous_on
-        end + 90 as ends_on
+        case measure.measure_no when 2 then order_days.ordered_on else order_days.previous_on end
+        + 90 as ends_on
     from order_days_in_sequence as order_days
-    cross join (values ('buyers'), ('repeat_buyers')) as measure (measure)
+    cross join (values (2), (3)) as measure (measure_no)
 
 ),
 
--- Windows of a measure that begin later never end earlier: the one before tells all.
+-- Windows of a measure that begin later never end earlier: its neighbours tell whether a window
+-- begins a stretch, and whether it ends one.
 windows_in_sequence as (
 
     select
         shop_id,
         customer_id,
-        measure,
+        measure_no,
         begins_on,
         ends_on,
-        coalesce(begins_on > lag(ends_on) over customer_windows, true) as is_first
+        coalesce(begins_on > lag(ends_on) over customer_windows, true) as is_first,
+        coalesce(ends_on < lead(begins_on) over customer_windows, true) as is_last
     from windows
     where begins_on < ends_on
-    window customer_windows as (partition by customer_id, measure order by begins_on)
+    window
+        customer_windows as (
+            partition by customer_id, measure_no
+            order by begins_on, ends_on
+        )
 
 ),
 
-numbered_windows as (
+stretches as (
 
     select
         shop_id,
         customer_id,
-        measure,
+        measure_no,
         begins_on,
-        ends_on,
-        count(*) filter (where is_first) over (
-            partition by customer_id, measure
-            order by begins_on
-        ) as stretch_no
+        is_first,
+        case
+            when is_last then ends_on
+            else
+                lead(ends_on) over (
+                    partition by customer_id, measure_no
+                    order by begins_on, ends_on
+                )
+        end as ends_on
     from windows_in_sequence
+    where is_first or is_last
 
 )
 
 select
     shop_id,
     customer_id,
-    measure,
-    min(begins_on) as begins_on,
-    max(ends_on) as ends_on
-from numbered_windows
-group by customer_id, measure, stretch_no, shop_id
+    case measure_no
+        when 1 then 'active_members'
+        when 2 then 'buyers'
+        when 3 then 'repeat_buyers'
+    end as measure,
+    begins_on,
+    ends_on
+from stretches
+where is_first

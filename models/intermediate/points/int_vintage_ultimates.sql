@@ -149,11 +149,12 @@ expectations as (
 
     select
         *,
-        least(
-            nullif(sum(redeemed_complete) over ladder, 0)
-            / nullif(sum(issued * developed) over ladder, 0),
-            1
-        ) as expected_rate
+        case
+            when sum(redeemed_complete) over ladder > 0
+                then least(
+                    sum(redeemed_complete) over ladder / sum(issued * developed) over ladder, 1
+                )
+        end as expected_rate
     from climbs
     window ladder as (partition by breakage_basis, ladder_id)
 

@@ -191,7 +191,20 @@ faults_of_spans as (
             {%- endif %}
             {{ row_faults(checked) }}
         ) as faults (check_name, subject, detail)
-    where faults.detail is not null
+    -- Nearly all rows are good, and leave here.
+    where
+        (
+            not coalesce(customers.is_known, false)
+            or tiers.tier_id is null
+            or tiers.shop_id <> customers.shop_id
+            or spans.ceased_at < spans.began_at
+            or spans.ceased_at > spans.next_began_at
+            or (spans.ceased_at is null and spans.next_began_at is not null)
+            or spans.is_current <> spans.is_open
+            or (spans.is_current and spans.current_spans > 1)
+            or {{ row_is_faulty(checked) }}
+        )
+        and faults.detail is not null
 
 ),
 

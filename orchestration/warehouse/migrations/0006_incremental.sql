@@ -9,8 +9,10 @@ alter table ops.dbt_runs
 alter table ops.model_watermarks
     -- Of the models, macros, seeds and variables: rows that another version computed are no base.
     add column version text,
-    -- Whether the run that last built it computed all rows; a table rebuilt in each run holds no more.
-    add column is_full boolean not null default true;
+    -- What the run that last built it computed: a table that is rebuilt in each run holds no more.
+    add column is_full boolean not null default true,
+    add column since_sync_id bigint,
+    add column since_as_of timestamptz;
 
 -- The last sync whose before-images are forgotten: a model that is older cannot tell what it missed.
 create table ops.images_horizon (
