@@ -3,8 +3,7 @@
     {%- if this_run().is_full -%}
         true
     {%- else -%}
-        {#- No index on shop_id for this: it would read the whole shop for every order. -#}
-        ({{ shop_id }} + 0, {{ order_id }}) in (
+        ({{ shop_id }}, {{ order_id }}) in (
             select
                 touched.shop_id,
                 touched.order_id

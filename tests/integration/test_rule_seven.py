@@ -44,16 +44,21 @@ SMALL = {
 ORDERS = "an order is its shop's and may be shared by customers: shop and order id are its key"
 RANKS = "per-shop ranks over customer-level aggregates, which rule 7 allows"
 RAW = "raw is not placed by customer: clicks and conversions name a link, before-images a row"
+LINKS = "a click or a conversion names its link alone, and the link its customer"
+PROFILES = "raw calls the customer_id of a profile id"
 
 EXCEPTIONS = {
     **{("fct_orders", fault): ORDERS for fault in ("unique key", "unique index")},
     **{("fct_orders", fault): ORDERS for fault in ("group by", "distinct", "join", "in")},
+    ("fct_orders", "cte read twice"): ORDERS,
     ("int_order_purchases", "partition by"): ORDERS,
     ("int_order_purchases", "in"): ORDERS,
     ("fct_redemptions", "join"): ORDERS,
     ("int_touched_customers", "join"): ORDERS,
     ("int_changed_customers", "join"): RAW,
     ("int_changed_customers", "cte read twice"): RAW,
+    ("int_customer_findings", "in"): PROFILES,
+    ("fct_referral_funnel", "join"): LINKS,
     ("customer_rfm", "partition by"): RANKS,
 }
 """Per model and kind of fault, why it may be."""

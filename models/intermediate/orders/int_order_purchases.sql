@@ -20,9 +20,7 @@ purchases as (
         and source = 'purchase'
         -- An empty order id is none.
         and order_id != ''
-        -- Whoever has part in a touched order is touched: few rows are looked at.
         and {{ is_touched('customer_id') }}
-        and {{ is_touched_order('shop_id', 'order_id') }}
 
 ),
 

@@ -34,7 +34,6 @@ ledger as (
             or (transaction_type in ('earned', 'bonus') and campaign_id is not null)
         )
         and {{ is_touched('customer_id') }}
-        and {{ is_touched_order('shop_id', 'order_id') }}
 
 ),
 
@@ -44,6 +43,7 @@ customers as (
         customer_id,
         shop_id
     from {{ ref('stg_customer_loyalty_profiles') }}
+    where {{ is_touched('customer_id') }}
 
 ),
 
@@ -116,7 +116,6 @@ referred_orders as (
     from conversions
     inner join customers
         on conversions.referred_customer_id = customers.customer_id
-    where {{ is_touched_order('customers.shop_id', 'conversions.order_id') }}
     order by customers.shop_id, conversions.order_id, conversions.referral_conversion_id
 
 ),
@@ -129,7 +128,6 @@ redeemed_orders as (
     from redemptions
     inner join customers
         on redemptions.customer_id = customers.customer_id
-    where {{ is_touched_order('customers.shop_id', 'redemptions.used_order_id') }}
 
 ),
 
@@ -207,3 +205,6 @@ select
     points_earned,
     is_loyalty_order
 from priced_orders
+-- Whoever has part in a touched order is a touched customer; of their other orders, others may have
+-- part, too.
+where {{ is_touched_order('shop_id', 'order_id') }}
