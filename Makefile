@@ -32,8 +32,9 @@ lint: $(READY) ## ruff, mypy --strict, sqlfluff
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar models tests/dbt
 
-benchmark: $(READY) ## The sync against psql and dlt (half an hour)
+benchmark: $(READY) ## The sync against psql and dlt, the marts against DuckDB (an hour)
 	$(BIN)/python -m benchmarks.sync
+	$(BIN)/python -m benchmarks.marts
 
 format: $(READY) ## Rewrite Python in the house style
 	$(BIN)/ruff check --fix .

@@ -5,10 +5,11 @@
         'orders': ['shop_id', 'order_id'],
         'shops': ['shop_id'],
         'standings': ['customer_id'],
+        'liabilities': ['shop_id'],
     } -%}
     {%- if touched not in keys -%}
         {{ exceptions.raise_compiler_error(
-            "meta.touched is " ~ touched ~ "; it may be customers, orders, shops or standings."
+            "meta.touched is " ~ touched ~ "; it may be customers, orders, shops, standings or liabilities."
         ) }}
     {%- endif -%}
     {%- set relation = graph.nodes['model.' ~ project_name ~ '.int_touched_' ~ touched].relation_name -%}

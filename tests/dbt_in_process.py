@@ -68,7 +68,7 @@ class Dbt:
             if one.node.resource_type == "model"
         }
         broken = [f"{one.node.name}: {one.message}" for one in results if one.status in BROKEN]
-        return broken or ([] if result.success else [str(result.exception)])
+        return broken or ([] if result.success else [repr(result.exception)])
 
     def _invoke(self, warehouse: Database, manifest: Any, arguments: Sequence[str]) -> Any:
         with pytest.MonkeyPatch.context() as patch, chdir(PROJECT_DIR):
@@ -76,4 +76,6 @@ class Dbt:
                 patch.setenv(name, value)
             patch.setenv("DBT_TARGET_PATH", str(self.folder))
             patch.setenv("DBT_LOG_PATH", str(self.folder))
-            return dbtRunner(manifest=manifest).invoke(["--quiet", "--no-write-json", *arguments])
+            return dbtRunner(manifest=manifest).invoke(
+                ["--quiet", "--no-write-json", "--log-level-file", "none", *arguments]
+            )

@@ -27,6 +27,11 @@ PARTS = ("changes", "growth", "statements")
 EXPLAINED = {FIRST: 3, CHANGED: 5}
 """How many of a build's slowest models are explained, besides the statements."""
 
+PLANS_HEAD = """\
+-- explain (analyze, buffers) of each query by itself. A model's is without what compares its rows
+-- with those that it keeps and writes them; its tables may have changed since the build.\
+"""
+
 # Neither in these forty minutes nor at their ends does a day begin in any time zone in use.
 BEGIN = datetime.combine(UNTIL, time(10, 10), tzinfo=UTC)
 INSTANTS = {
@@ -78,7 +83,8 @@ class Scenario:
             f"are measured once, single statements in {self.options.repetitions} rounds in which "
             "the contenders alternate: there the median is shown, with the least and the most in "
             "parentheses, and a ratio is of two measurements of the same round. Results are "
-            "compared where it says so; had one differed, there would be no report."
+            "compared where it says so; had one differed, there would be no report. The plans of "
+            "the statements and of the slowest models are in marts_plans.txt."
         )
         smaller = self._smaller() if "growth" in self.parts else None
         with (
@@ -118,7 +124,7 @@ class Scenario:
         with self.servers.warehouse.new_database(WAREHOUSE):
             builder = self._builder(source)
             builder.sync(INSTANTS[FIRST])
-            builder.queries(ledger.MODELS)
+            builder.parse()
             build = builder.build()
         self._tell(what, build)
         return build
@@ -228,7 +234,7 @@ def measure(options: argparse.Namespace, say: Say) -> Path:
         scenario = Scenario(options, servers, Path(folder), say)
         scenario.run()
     page_path = scenario.report.write(options.results, "marts")
-    plans = "\n\n".join(scenario.plans) + "\n"
+    plans = "\n\n".join([PLANS_HEAD, *scenario.plans]) + "\n"
     (options.results / "marts_plans.txt").write_text(plans, encoding="utf-8")
     return page_path
 

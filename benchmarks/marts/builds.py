@@ -102,19 +102,18 @@ class Builder:
             )
         return found
 
+    def parse(self) -> None:
+        """Has dbt parse all files, unless it has: that is no part of a build's time."""
+        if not (self.folder / "partial_parse.msgpack").exists():
+            self._dbt(["compile", "--select", "stg_shops"])
+
     def queries(self, models: Sequence[str]) -> dict[str, str]:
-        """The queries of models, compiled to compute all rows; dbt's parsing is kept for builds.
+        """The queries of models, compiled to compute all rows.
 
         Raises:
             GateError: dbt could not compile them.
         """
-        done = run_dbt(
-            self.warehouse,
-            ["compile", "--select", " ".join(models)],
-            target_dir=self.folder,
-            quiet=True,
-        )
-        require(not done.failures, "\n".join(done.failures))
+        self._dbt(["compile", "--select", " ".join(models)])
         return _queries(self._artifact("run_results"))
 
     def build(self, *, full_refresh: bool = False) -> Build:
@@ -126,14 +125,8 @@ class Builder:
         self.servers.checkpoint()
         began = time.monotonic()
         segments.compile_rules(self.warehouse)
-        done = run_dbt(
-            self.warehouse,
-            dbt_build_arguments(full_refresh=full_refresh, select=self.select),
-            target_dir=self.folder,
-            quiet=True,
-        )
+        self._dbt(dbt_build_arguments(full_refresh=full_refresh, select=self.select))
         seconds = time.monotonic() - began
-        require(not done.failures, "\n".join(done.failures))
         with self.warehouse.connect(autocommit=True) as connection:
             row = connection.execute(_CUSTOMERS).fetchone()
         assert row is not None
@@ -177,6 +170,10 @@ class Builder:
             ).fetchone()
         assert row is not None
         return str(row[0])
+
+    def _dbt(self, arguments: Sequence[str]) -> None:
+        done = run_dbt(self.warehouse, arguments, target_dir=self.folder, quiet=True)
+        require(not done.failures, "\n".join(done.failures))
 
     def _keeps(self, model: str) -> bool:
         return self._models()[model]["config"]["materialized"] in ("table", "incremental")

@@ -2,7 +2,7 @@
 {{ config(
     unique_key=['shop_id', 'date'],
     indexes=[{'columns': ['shop_id', 'date'], 'unique': true}],
-    meta={'touched': 'shops'},
+    meta={'touched': 'liabilities'},
 ) }}
 {%- set touched = ref('int_touched_liabilities') -%}
 {#- What a shop will redeem may depend on all others. -#}

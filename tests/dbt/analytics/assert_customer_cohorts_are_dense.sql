@@ -17,6 +17,7 @@ months as (
         lag(customers) over cohort as previous_customers,
         lead(months_since) over cohort as next_months_since
     from {{ ref('customer_cohorts') }}
+    where {{ is_touched_shop('shop_id') }}
     window cohort as (partition by shop_id, cohort_month order by months_since)
 
 )

@@ -8,7 +8,9 @@ cohorts as (
         shop_id,
         sum(customers) as customers
     from {{ ref('customer_cohorts') }}
-    where months_since = 0
+    where
+        months_since = 0
+        and {{ is_touched_shop('shop_id') }}
     group by shop_id
 
 ),
@@ -21,7 +23,9 @@ profiles as (
     from {{ ref('stg_customer_loyalty_profiles') }} as profiles
     inner join {{ ref('int_shops') }} as shops
         on profiles.shop_id = shops.shop_id
-    where profiles.created_at is not null
+    where
+        profiles.created_at is not null
+        and {{ is_touched_shop('profiles.shop_id') }}
     group by profiles.shop_id
 
 )

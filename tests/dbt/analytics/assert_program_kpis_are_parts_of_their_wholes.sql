@@ -13,7 +13,28 @@ days as (
         points_earned,
         points_redeemed
     from {{ ref('loyalty_analytics') }}
-    where period_type = 'daily'
+    where
+        period_type = 'daily'
+        and {{ is_touched_shop('shop_id') }}
+
+),
+
+kpis as (
+
+    select
+        shop_id,
+        date,
+        is_complete,
+        total_members,
+        active_members,
+        buyers_90d,
+        repeat_buyers_90d,
+        points_earned,
+        points_redeemed,
+        lifetime_redemptions,
+        lifetime_redemptions_used
+    from {{ ref('program_kpis') }}
+    where {{ is_touched_shop('shop_id') }}
 
 )
 
@@ -27,7 +48,7 @@ select
     kpis.repeat_buyers_90d,
     kpis.lifetime_redemptions,
     kpis.lifetime_redemptions_used
-from {{ ref('program_kpis') }} as kpis
+from kpis
 full outer join days
     on
         kpis.shop_id = days.shop_id

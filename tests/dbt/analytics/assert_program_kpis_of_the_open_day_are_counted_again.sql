@@ -12,7 +12,9 @@ today as (
         buyers_90d,
         repeat_buyers_90d
     from {{ ref('program_kpis') }}
-    where not is_complete
+    where
+        not is_complete
+        and {{ is_touched_shop('shop_id') }}
 
 ),
 

@@ -22,6 +22,7 @@ scores as (
     where
         customer_rfm.last_ordered_on is not null
         and score.goodness is not null
+        and {{ is_touched_shop('customer_rfm.shop_id') }}
 
 ),
 
@@ -64,3 +65,4 @@ from {{ ref('customer_rfm') }}
 where
     last_ordered_on is null
     and coalesce(r_score, f_score, m_score) is not null
+    and {{ is_touched_shop('shop_id') }}
