@@ -46,8 +46,14 @@
 
     create temporary table {{ changes }} as
     select
-        {{ keys }},
-        computed.{{ adapter.quote(key_names[0]) }} is null as is_gone
+        {%- for column in columns %}
+        {%- if column.name in key_names %}
+        {{ adapter.quote(column.name) }},
+        {%- else %}
+        computed.{{ adapter.quote(column.name) }},
+        {%- endif %}
+        {%- endfor %}
+        computed.{{ adapter.quote(key_names[0]) }} is null as _is_gone
     from ({{ computed }}) as computed
     full join {{ existing }} as existing using ({{ keys }})
     where
@@ -61,24 +67,20 @@
 
     delete from {{ target }} as existing
     using {{ changes }} as changes
-    where changes.is_gone and {{ reconcile_match('changes', 'existing', key_names) }};
+    where changes._is_gone and {{ reconcile_match('changes', 'existing', key_names) }};
 
     merge into {{ target }} as existing
-    using (
-        select computed.*
-        from ({{ computed }}) as computed
-        inner join {{ changes }} as changes using ({{ keys }})
-    ) as computed
-        on {{ reconcile_match('computed', 'existing', key_names) }}
+    using (select * from {{ changes }} where not _is_gone) as changes
+        on {{ reconcile_match('changes', 'existing', key_names) }}
     {%- if values %}
     when matched
         then update set
             {%- for column in values %}
-            {{ adapter.quote(column.name) }} = computed.{{ adapter.quote(column.name) }}
+            {{ adapter.quote(column.name) }} = changes.{{ adapter.quote(column.name) }}
             {{- ',' if not loop.last }}
             {%- endfor %}
     {%- endif %}
     when not matched
         then insert ({{ names }})
-        values ({{ reconcile_row('computed', columns, comparable=false) }})
+        values ({{ reconcile_row('changes', columns, comparable=false) }})
 {% endmacro %}

@@ -1,6 +1,6 @@
 {#-
-    What a generic test reads: of a model that is computed by touched keys, the rows that this run
-    computed; `dbt test` reads all.
+    What a generic test reads: of a model that is computed by touched keys, or a view whose meta.tested
+    names such keys, the rows of those that this run computed; `dbt test` reads all.
 -#}
 {% macro get_where_subquery(relation) -%}
     {%- set conditions = [] -%}
@@ -8,7 +8,8 @@
         {%- do conditions.append(config.get('where')) -%}
     {%- endif -%}
     {%- set tested = graph.nodes.get(model.attached_node, {}) if execute else {} -%}
-    {%- set touched = tested.get('config', {}).get('meta', {}).get('touched') -%}
+    {%- set meta = tested.get('config', {}).get('meta', {}) -%}
+    {%- set touched = meta.get('touched') or meta.get('tested') -%}
     {%- if execute and touched and not this_run().is_full -%}
         {%- do conditions.append(touched_rows(touched)) -%}
     {%- endif -%}

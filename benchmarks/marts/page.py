@@ -170,9 +170,10 @@ def write_growth(
             + ".",
         ]
     )
-    growth = (large.model_seconds - empty.model_seconds) / max(
-        small.model_seconds - empty.model_seconds, 1e-9
-    )
+    few = small.model_seconds - empty.model_seconds
+    many = large.model_seconds - empty.model_seconds
+    # At sizes at which the rows cost nothing that could be measured, neither is their growth.
+    growth = many / few if few > 0 and many > 0 else None
     times = rows[1] / rows[0]
     bound = round(GROWTH * times / 10, 1)
     for what, found in {

@@ -136,6 +136,7 @@ def live_history(seed: int, customers: int = 6) -> LiveHistory:
     # Many rows are dated a microsecond after the as_of: that is over at the first build, as
     # the next one would touch nearly everybody.
     live = LiveHistory(begins + timedelta(hours=1), history.tables)
+    _part_orders(live, draw)
     shops = live.rows("shops")
     for index, shop in enumerate(shops):
         for kind, criteria in enumerate(WORDS["criteria"][: index + 1]):
@@ -143,6 +144,26 @@ def live_history(seed: int, customers: int = 6) -> LiveHistory:
                 "customer_segments", shop_id=shop["id"], name=f"Segment {kind}", criteria=criteria
             )
     return live
+
+
+def _part_orders(live: LiveHistory, draw: random.Random) -> None:
+    """Few customers share an order: shared as they are, one change would touch a whole shop."""
+    shops = {row["id"]: row["shop_id"] for row in live.rows("customer_loyalty_profiles")}
+    bought: dict[Any, list[str]] = {}
+    for table, customer, order in (
+        ("point_transactions", "customer_id", "order_id"),
+        ("referral_conversions", "referred_customer_id", "order_id"),
+        ("redemption_logs", "customer_id", "used_order_id"),
+    ):
+        for row in live.rows(table):
+            if not row.get(order):
+                continue
+            orders = bought.setdefault(shops.get(row[customer]), [])
+            if table != "point_transactions" and orders and draw.random() < 0.3:
+                row[order] = draw.choice(orders)
+            else:
+                row[order] += f" of {row[customer]}"
+                orders.append(row[order])
 
 
 class Application:

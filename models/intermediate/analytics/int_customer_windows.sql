@@ -13,15 +13,6 @@
 
 with
 
-shops as (
-
-    select
-        shop_id,
-        timezone
-    from {{ ref('int_shops') }}
-
-),
-
 customer_days as (
 
     select
@@ -38,30 +29,18 @@ customer_days as (
 
 ),
 
-orders as (
+order_days as (
 
     select
         shop_id,
         customer_id,
-        ordered_at
-    from {{ ref('fct_orders') }}
+        occurred_on as ordered_on,
+        orders
+    from {{ ref('int_customer_day_totals') }}
     where
-        ordered_at is not null
+        orders > 0
+        and occurred_on > '-infinity'
         and {{ is_touched('customer_id') }}
-
-),
-
-order_days as (
-
-    select
-        orders.shop_id,
-        orders.customer_id,
-        {{ local_date('orders.ordered_at', 'shops.timezone') }} as ordered_on,
-        count(*) as orders
-    from orders
-    inner join shops
-        on orders.shop_id = shops.shop_id
-    group by orders.customer_id, ordered_on, orders.shop_id
 
 ),
 

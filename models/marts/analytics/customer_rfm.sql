@@ -12,7 +12,6 @@ shops as (
 
     select
         shop_id,
-        timezone,
         {{ local_date(as_of(), 'timezone') }} as last_on
     from {{ ref('int_shops') }}
     where {{ is_touched_shop('shop_id') }}
@@ -29,42 +28,37 @@ customers as (
 
 ),
 
-orders as (
+order_days as (
 
     select
         shop_id,
         customer_id,
-        ordered_at,
-        amount
-    from {{ ref('fct_orders') }}
+        occurred_on as ordered_on,
+        orders,
+        revenue
+    from {{ ref('int_customer_day_totals') }}
     where
-        ordered_at is not null
+        orders > 0
+        and occurred_on > '-infinity'
         and {{ is_touched_shop('shop_id') }}
-
-),
-
-dated_orders as (
-
-    select
-        orders.customer_id,
-        orders.amount,
-        {{ local_date('orders.ordered_at', 'shops.timezone') }} as ordered_on,
-        shops.last_on
-    from orders
-    inner join shops
-        on orders.shop_id = shops.shop_id
 
 ),
 
 buyers as (
 
     select
-        customer_id,
-        max(ordered_on) as last_ordered_on,
-        count(*) filter (where ordered_on > last_on - 365) as orders_365d,
-        sum(amount) filter (where ordered_on > last_on - 365) as spend_365d
-    from dated_orders
-    group by customer_id
+        order_days.customer_id,
+        max(order_days.ordered_on) as last_ordered_on,
+        sum(order_days.orders) filter (
+            where order_days.ordered_on > shops.last_on - 365
+        )::bigint as orders_365d,
+        sum(order_days.revenue) filter (
+            where order_days.ordered_on > shops.last_on - 365
+        ) as spend_365d
+    from order_days
+    inner join shops
+        on order_days.shop_id = shops.shop_id
+    group by order_days.customer_id
 
 ),
 

@@ -23,22 +23,22 @@ shops as (
 
 ),
 
-entries as (
-
-    select * from {{ ref('fct_point_ledger') }}
-    where {{ is_touched_liability }}
-
-),
-
-dated as (
+customer_days as (
 
     select
-        entries.shop_id,
-        entries.transaction_type,
-        entries.points_amount,
-        {{ local_date('entries.occurred_at', 'shops.timezone') }} as date
-    from entries
-    inner join shops on shops.shop_id = entries.shop_id
+        shop_id,
+        nullif(occurred_on, '-infinity') as date,
+        points_earned,
+        points_bonus,
+        points_adjusted,
+        points_refunded,
+        points_redeemed,
+        points_expired,
+        points_other
+    from {{ ref('int_customer_day_totals') }}
+    where
+        entries > 0
+        and {{ is_touched_liability }}
 
 ),
 
@@ -48,14 +48,19 @@ flows as (
     select
         shop_id,
         date,
-        sum(points_amount) as net,
-        sum(points_amount) filter (where transaction_type = 'earned') as earned,
-        sum(points_amount) filter (where transaction_type = 'bonus') as bonus,
-        sum(points_amount) filter (where transaction_type = 'adjusted') as adjusted,
-        sum(points_amount) filter (where transaction_type = 'refunded') as refunded,
-        -sum(points_amount) filter (where transaction_type = 'redeemed') as redeemed,
-        -sum(points_amount) filter (where transaction_type = 'expired') as expired
-    from dated
+        coalesce(sum(points_earned), 0) - coalesce(sum(points_bonus), 0) as earned,
+        coalesce(sum(points_bonus), 0) as bonus,
+        coalesce(sum(points_adjusted), 0) as adjusted,
+        coalesce(sum(points_refunded), 0) as refunded,
+        coalesce(sum(points_redeemed), 0) as redeemed,
+        coalesce(sum(points_expired), 0) as expired,
+        coalesce(sum(points_earned), 0)
+        + coalesce(sum(points_adjusted), 0)
+        + coalesce(sum(points_refunded), 0)
+        - coalesce(sum(points_redeemed), 0)
+        - coalesce(sum(points_expired), 0)
+        + coalesce(sum(points_other), 0) as net
+    from customer_days
     group by shop_id, date
 
 ),

@@ -13,6 +13,7 @@ vintages as (
         max(reversed) as reversed,
         min(remaining) as remaining
     from {{ ref('fct_point_vintages') }}
+    where {{ is_touched_shop('shop_id') }}
     group by shop_id, earn_month
 
 ),
@@ -39,7 +40,11 @@ lots as (
             sum(points_remaining)
         ] as parts
     from {{ ref('fct_point_lots') }}
-    where earned_at is not null
+    where
+        earned_at is not null
+        -- A shop that the application has lost has no zone, hence no months.
+        and shop_id in (select known.shop_id from {{ ref('int_shops') }} as known)
+        and {{ is_touched_shop('shop_id') }}
     group by shop_id
 
 )
