@@ -5,6 +5,7 @@
     indexes=[
         {'columns': ['shop_id', 'order_id'], 'unique': true},
         {'columns': ['customer_id']},
+        {'columns': ['shop_id', 'ordered_at']},
     ],
     meta={'touched': 'orders'},
 ) }}

@@ -1,7 +1,7 @@
 -- One row per enrolled customer. No personal data: names and addresses are in the schema marketing.
 {{ config(
     unique_key='customer_id',
-    indexes=[{'columns': ['customer_id'], 'unique': true}, {'columns': ['shop_id']}],
+    indexes=[{'columns': ['customer_id'], 'unique': true}, {'columns': ['shop_id', 'enrolled_on']}],
     meta={'touched': 'customers'},
 ) }}
 

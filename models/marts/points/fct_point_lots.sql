@@ -1,7 +1,10 @@
 -- One row per credit: the lot of points that it opened and what became of them.
 {{ config(
     unique_key=['customer_id', 'lot_id'],
-    indexes=[{'columns': ['customer_id', 'lot_id'], 'unique': true}],
+    indexes=[
+        {'columns': ['customer_id', 'lot_id'], 'unique': true},
+        {'columns': ['shop_id', 'expires_at']},
+    ],
     meta={'touched': 'customers'},
 ) }}
 
