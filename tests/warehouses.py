@@ -63,9 +63,16 @@ def _text(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 
-def build(target: Database, as_of: str, folder: Path, select: str | None = None) -> BuildResult:
+def build(
+    target: Database,
+    as_of: str,
+    folder: Path,
+    select: str | None = None,
+    *,
+    full_refresh: bool = False,
+) -> BuildResult:
     """Runs dbt on a warehouse that has been synced, and fails with what dbt says."""
-    arguments = dbt_build_arguments(as_of=as_of, select=select)
+    arguments = dbt_build_arguments(as_of=as_of, full_refresh=full_refresh, select=select)
     result = run_dbt(target, arguments, target_dir=folder, quiet=True)
     assert not result.failures, "\n".join(result.failures)
     return result

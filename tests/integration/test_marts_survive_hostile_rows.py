@@ -177,7 +177,7 @@ def test_spend_that_is_not_a_number_is_null(marts: Database) -> None:
     ]
 
 
-def test_a_build_writes_only_what_differs_and_keeps_what_was_built_upon(
+def test_a_full_refresh_writes_only_what_differs_and_keeps_what_was_built_upon(
     marts: Database, tmp_path: Path
 ) -> None:
     tables = ["fct_orders", "dim_rewards", "dim_customers", "fct_points_daily", "loyalty_analytics"]
@@ -188,7 +188,7 @@ def test_a_build_writes_only_what_differs_and_keeps_what_was_built_upon(
         connection.execute("delete from marts.fct_orders where shop_id = 3")
         connection.execute("insert into marts.fct_orders (shop_id, order_id) values (9, 'gone')")
         connection.execute("update marts.dim_rewards set reward_value = null")
-    build(marts, AS_OF, tmp_path)
+    build(marts, AS_OF, tmp_path, full_refresh=True)
     after = {name: _image(marts, name) for name in tables}
     values = {name: [row for _, row in rows] for name, rows in after.items()}
     assert values == {name: [row for _, row in rows] for name, rows in before.items()}

@@ -14,7 +14,8 @@ today as (
     from {{ ref('program_kpis') }}
     where
         not is_complete
-        and {{ is_touched_shop('shop_id') }}
+        -- A recount of whole shops: in runs that compute or test all rows.
+        and {{ this_run().is_full }}
 
 ),
 

@@ -22,7 +22,8 @@ scores as (
     where
         customer_rfm.last_ordered_on is not null
         and score.goodness is not null
-        and {{ is_touched_shop('customer_rfm.shop_id') }}
+        -- A recount of whole shops: in runs that compute or test all rows.
+        and {{ this_run().is_full }}
 
 ),
 
