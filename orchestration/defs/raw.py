@@ -10,9 +10,8 @@ from orchestration.defs.resources import DatabasesResource, failure
 from orchestration.defs.run_config import SyncConfig
 from orchestration.errors import LoyaltyError
 
-
 IMAGES_KEY = dg.AssetKey(["ops", "before_images"])
-"""What changed rows were before: from it and raw, dbt tells which customers and shops to compute."""
+"""What changed rows were before: with raw, it tells dbt which customers and shops to compute."""
 
 
 class _Waiting(sync.Progress):

@@ -127,7 +127,8 @@ def image(plan: TablePlan) -> sql.Composable:
         return sql.SQL("null::jsonb")
     return sql.SQL(
         "case when mirrored._sync_id is not null then jsonb_build_object({}) || case "
-        "when mirrored._deleted_at is null then jsonb '{{}}' else jsonb '{{\"_deleted\": true}}' end end"
+        "when mirrored._deleted_at is null then jsonb '{{}}' "
+        "else jsonb '{{\"_deleted\": true}}' end end"
     ).format(
         sql.SQL(", ").join(
             sql.SQL("{}, {}").format(sql.Literal(name), sql.Identifier("mirrored", name))
@@ -169,7 +170,8 @@ def forget_images(connection: psycopg.Connection[TupleRow]) -> None:
         "  delete from ops.before_images using passed"
         "  where before_images.sync_id <= coalesce(passed.sync_id, 9223372036854775807)"
         ") insert into ops.images_horizon (sync_id)"
-        " select coalesce(sync_id, (select coalesce(max(sync_id), 0) from ops.sync_runs)) from passed"
+        " select coalesce(sync_id, (select coalesce(max(sync_id), 0) from ops.sync_runs))"
+        " from passed"
         " on conflict (only_row) do update"
         " set sync_id = greatest(images_horizon.sync_id, excluded.sync_id)"
     )

@@ -173,24 +173,26 @@ class Application:
         self.history = history
         self.draw = random.Random(f"application {seed}")
         self.trash: list[tuple[str, Row]] = []
+        self.instants: list[datetime] = []
         self.kinds: list[tuple[int, Callable[[], str]]] = [
             (8, self.add_rows),
             (12, self.edit),
             (4, self.delete),
             (1, self.delete_whole),
             (3, self.bring_back),
-            (2, self.move_customer),
+            (3, self.move_customer),
             (3, self.share_an_order),
             (2, self.enrol),
             (1, self.open_shop),
             (2, self.rekey),
-            (2, self.date_exactly),
+            (4, self.date_exactly),
             (1, self.swap_domains),
             (2, self.give_to_another),
         ]
 
     def step(self) -> list[str]:
         """Some changes, or none; says which."""
+        self.instants = list(self._instants())
         number = self.draw.choice([0, 1, 1, 2, 4, 8])
         weights = [weight for weight, _ in self.kinds]
         actions = [kind for _, kind in self.kinds]
@@ -328,7 +330,10 @@ class Application:
         aside = timedelta(microseconds=self.draw.choice([-1, 0, 1]))
         zone = self.history.zone(self.draw.choice(self._shops_of_known_zones()))
         today = datetime.combine(self.history.as_of.astimezone(zone).date(), time(), zone)
-        moment = self.draw.choice([self.history.as_of, today.astimezone(UTC)]) + aside
+        soon = self.history.as_of + timedelta(minutes=self.draw.randrange(1, 3000))
+        tomorrow = (today + timedelta(days=1)).astimezone(UTC)
+        moments = [self.history.as_of, today.astimezone(UTC), tomorrow, soon, soon]
+        moment = self.draw.choice(moments) + aside
         changed = {**row, name: moment}
         if name in ("archived_at", "start_date", "end_date") or not self._is_free(table, changed):
             return "no time to set"
@@ -477,7 +482,6 @@ class Application:
         day = (now + timedelta(days=draw.randrange(-100, 40))).astimezone(zone).date()
         midnight = datetime.combine(day, time(), zone).astimezone(UTC)
         aside = timedelta(microseconds=draw.choice([-1, 0, 1]))
-        instants = list(self._instants())
         return [
             midnight + aside,
             midnight + timedelta(seconds=draw.randrange(86_400)),
@@ -486,7 +490,7 @@ class Application:
             now + timedelta(minutes=draw.randrange(72 * 60)),
             now + timedelta(days=draw.randrange(150)),
             now + aside,
-            *([draw.choice(instants)] * 3 if instants else []),
+            *([draw.choice(self.instants)] * 3 if self.instants else []),
         ]
 
     def _moment(self, *, nulls: float = 0.06, odd: float = 0.02) -> Any:
@@ -498,9 +502,11 @@ class Application:
         return self.draw.choice(self._pool())
 
     def _instants(self) -> Iterator[datetime]:
-        for table in ("point_transactions", "customer_tier_history", "redemption_logs"):
+        """The times of rows that models compute with."""
+        for table, telling in TELLING.items():
             for row in self.history.rows(table):
-                for value in row.values():
+                for name in telling.split():
+                    value = row.get(name)
                     if isinstance(value, datetime) and value.year >= 2000:
                         yield value
 

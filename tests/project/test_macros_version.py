@@ -1,4 +1,4 @@
-"""dbt cannot tell a macro's text to a macro, so the project's version names it: it must be right."""
+"""dbt tells a macro nothing of the macros: the project names their version, which must be right."""
 
 from __future__ import annotations
 
