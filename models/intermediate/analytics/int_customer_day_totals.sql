@@ -22,12 +22,44 @@ shops as (
 
 ),
 
-customers as (
+-- Every reference to the profiles has its own name: a query that reads one twice would not be sent
+-- to where the customers are.
+enrolments as (
 
     select
         customer_id,
         shop_id,
         created_at
+    from {{ ref('stg_customer_loyalty_profiles') }}
+    where {{ is_touched('customer_id') }}
+
+),
+
+redeemers as (
+
+    select
+        customer_id,
+        shop_id
+    from {{ ref('stg_customer_loyalty_profiles') }}
+    where {{ is_touched('customer_id') }}
+
+),
+
+participants as (
+
+    select
+        customer_id,
+        shop_id
+    from {{ ref('stg_customer_loyalty_profiles') }}
+    where {{ is_touched('customer_id') }}
+
+),
+
+referred_customers as (
+
+    select
+        customer_id,
+        shop_id
     from {{ ref('stg_customer_loyalty_profiles') }}
     where {{ is_touched('customer_id') }}
 
@@ -65,13 +97,13 @@ events as (
         null as points,
         null as amount,
         null as loyalty_amount
-    from customers
+    from enrolments
 
     union all
 
     select
-        customers.shop_id,
-        customers.customer_id,
+        redeemers.shop_id,
+        redeemers.customer_id,
         redemptions.redeemed_at as occurred_at,
         case
             when redemptions.status in ('failed', 'cancelled') then 'redemption undone'
@@ -83,14 +115,14 @@ events as (
         null as amount,
         null as loyalty_amount
     from {{ ref('stg_redemption_logs') }} as redemptions
-    inner join customers
-        on redemptions.customer_id = customers.customer_id
+    inner join redeemers
+        on redemptions.customer_id = redeemers.customer_id
 
     union all
 
     select
-        customers.shop_id,
-        customers.customer_id,
+        participants.shop_id,
+        participants.customer_id,
         participations.joined_at as occurred_at,
         'participation' as event,
         true as is_activity,
@@ -98,14 +130,14 @@ events as (
         null as amount,
         null as loyalty_amount
     from {{ ref('stg_campaign_participations') }} as participations
-    inner join customers
-        on participations.customer_id = customers.customer_id
+    inner join participants
+        on participations.customer_id = participants.customer_id
 
     union all
 
     select
-        customers.shop_id,
-        customers.customer_id,
+        referred_customers.shop_id,
+        referred_customers.customer_id,
         conversions.converted_at as occurred_at,
         case
             when conversions.status = 'completed' then 'referral'
@@ -116,8 +148,8 @@ events as (
         null as amount,
         null as loyalty_amount
     from {{ ref('stg_referral_conversions') }} as conversions
-    inner join customers
-        on conversions.referred_customer_id = customers.customer_id
+    inner join referred_customers
+        on conversions.referred_customer_id = referred_customers.customer_id
 
     union all
 
