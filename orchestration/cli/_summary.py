@@ -16,9 +16,8 @@ from orchestration.cli._frame import out
 from orchestration.database import Database
 
 SYNCED = """
-select sync_tables.table_name as table, sync_tables.mode, sync_state.live_rows as rows,
-    sync_tables.rows_read as read, sync_tables.rows_changed as changed,
-    sync_tables.rows_deleted as deleted
+select sync_tables.table_name, sync_tables.mode, sync_tables.rows_read,
+    sync_tables.rows_changed, sync_tables.rows_deleted
 from ops.sync_tables
 inner join ops.sync_state on sync_tables.table_name = sync_state.table_name
 where sync_tables.sync_id = (select max(sync_runs.sync_id) from ops.sync_runs)

@@ -52,7 +52,6 @@ EXCEPTIONS = {
     **{("fct_orders", fault): ORDERS for fault in ("group by", "distinct", "join", "in")},
     ("fct_orders", "cte read twice"): ORDERS,
     ("int_order_purchases", "partition by"): ORDERS,
-    ("int_order_purchases", "in"): ORDERS,
     ("fct_redemptions", "join"): ORDERS,
     ("int_touched_customers", "join"): ORDERS,
     ("int_changed_customers", "join"): RAW,
