@@ -38,8 +38,6 @@ changed as (
     where
         _sync_id > {{ this_run().sync_id }}
         or {{ is_passed('created_at') }}
-        or {{ is_passed('expires_at') }}
-        or {{ is_passed('expired_at') }}
         or campaign_id in (
             select definitions.definition_id from definitions
             where definitions.table_name = 'campaigns'

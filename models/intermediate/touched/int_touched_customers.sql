@@ -1,5 +1,6 @@
--- One row per customer whose rows this run computes again: the changed ones, and everybody who has
--- part in a touched order, as it may be theirs. None in a run that computes everything.
+-- One row per customer whose rows this run computes again: the changed ones, everybody who has part
+-- in a touched order, as it may be theirs, and those of whom a lot expires, which changes nothing of
+-- their shop's figures. None in a run that computes everything.
 {{ config(materialized='table', unlogged=true) }}
 
 with
@@ -47,6 +48,15 @@ parts as (
 
 select customer_id
 from {{ ref('int_changed_customers') }}
+
+union
+
+select customer_id
+from {{ source('raw', 'point_transactions') }}
+where
+    customer_id is not null
+    and not {{ this_run().is_full }}
+    and ({{ is_passed('expires_at') }} or {{ is_passed('expired_at') }})
 
 union
 

@@ -1,23 +1,8 @@
--- One row per shop whose figures this run computes again: of a touched customer, now or before, of
--- a definition that changed, or where another local day has begun.
+-- One row per shop whose figures this run computes again: of a changed customer, now or before, of
+-- a definition that changed, or where another local day has begun. Touched orders are of these.
 {{ config(materialized='table', unlogged=true) }}
 
 with
-
-touched as (
-
-    select customer_id from {{ ref('int_touched_customers') }}
-
-),
-
-customers as (
-
-    select
-        id as customer_id,
-        shop_id
-    from {{ source('raw', 'customer_loyalty_profiles') }}
-
-),
 
 shops as (
 
@@ -27,14 +12,6 @@ shops as (
     from {{ ref('int_shops') }}
 
 )
-
-select customers.shop_id
-from customers
-inner join touched
-    on customers.customer_id = touched.customer_id
-where customers.shop_id is not null
-
-union
 
 select shop_id
 from {{ ref('int_changed_customer_shops') }}
