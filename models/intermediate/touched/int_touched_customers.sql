@@ -1,6 +1,6 @@
 -- One row per customer whose rows this run computes again: the changed ones, everybody who has part
--- in a touched order, as it may be theirs, and those of whom a lot expires, which changes nothing of
--- their shop's figures. None in a run that computes everything.
+-- in a touched order, as it may be theirs, and those of whom a lot expires (that changes nothing of
+-- their shop's figures). None in a run that computes everything.
 {{ config(materialized='table', unlogged=true) }}
 
 with
