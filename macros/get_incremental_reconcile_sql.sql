@@ -1,10 +1,10 @@
 {% macro get_incremental_reconcile_sql(arg_dict) %}
     {#-
-        The model's result is in the temporary relation: all of it, or that of the touched customers,
-        orders or shops (meta.touched), and then only their rows of the target count. One comparison
-        finds the target rows that it does not yield and the rows of it that the target lacks or holds
-        otherwise; only these are deleted and written, in the model's own transaction. A doubled or NULL key fails when the
-        temporary relation gets its primary key.
+        The model's result is in the temporary relation: all of it, or that of what the run touched
+        (meta.touched), and then only those rows of the target count. One comparison finds the target
+        rows that it does not yield and the rows of it that the target lacks or holds otherwise; only
+        these are deleted and written, in the model's own transaction. A doubled or NULL key fails when
+        the temporary relation gets its primary key.
     -#}
     {%- set target = arg_dict['target_relation'].include(database=false) -%}
     {%- set result = arg_dict['temp_relation'] -%}

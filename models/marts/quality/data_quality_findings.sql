@@ -1,3 +1,7 @@
+{%- set found = [
+    'int_point_findings', 'int_tier_findings', 'int_customer_findings', 'int_referral_findings',
+    'int_membership_findings', 'int_program_findings',
+] -%}
 {%- set counts = [
     'total_customers', 'active_customers', 'new_customers', 'points_earned', 'points_redeemed',
     'points_expired', 'redemptions_count', 'referrals_count', 'campaign_participations',
@@ -16,6 +20,7 @@
 with
 
 faults as (
+    {%- for relation in found %}
 
     select
         shop_id,
@@ -25,67 +30,12 @@ faults as (
         row_id,
         row_count,
         detail
-    from {{ ref('int_point_findings') }}
+    from {{ ref(relation) }}
+    {%- if not loop.last %}
 
     union all
-
-    select
-        shop_id,
-        relation,
-        check_name,
-        subject,
-        row_id,
-        row_count,
-        detail
-    from {{ ref('int_tier_findings') }}
-
-    union all
-
-    select
-        shop_id,
-        relation,
-        check_name,
-        subject,
-        row_id,
-        row_count,
-        detail
-    from {{ ref('int_customer_findings') }}
-
-    union all
-
-    select
-        shop_id,
-        relation,
-        check_name,
-        subject,
-        row_id,
-        row_count,
-        detail
-    from {{ ref('int_referral_findings') }}
-
-    union all
-
-    select
-        shop_id,
-        relation,
-        check_name,
-        subject,
-        row_id,
-        row_count,
-        detail
-    from {{ ref('int_membership_findings') }}
-
-    union all
-
-    select
-        shop_id,
-        relation,
-        check_name,
-        subject,
-        row_id,
-        row_count,
-        detail
-    from {{ ref('int_program_findings') }}
+    {%- endif %}
+    {%- endfor %}
 
 ),
 
