@@ -55,6 +55,8 @@ class CatalogueField:
         label: What people call it, as in "points balance".
         description: What it means, for marketers.
         is_personal: Personal data: rules may read it, membership records never keep its value.
+        is_known_ahead: A date that is known before it comes, such as the end of a tier; a backtest
+            takes all other times after its instant for unknown.
     """
 
     name: str
@@ -62,6 +64,7 @@ class CatalogueField:
     label: str
     description: str
     is_personal: bool
+    is_known_ahead: bool = False
 
 
 Catalogue = Mapping[str, CatalogueField]
@@ -106,4 +109,5 @@ def _field(column: Mapping[str, object]) -> CatalogueField:
         label=str(meta["label"]),
         description=str(column["description"]).strip(),
         is_personal=bool(meta.get("personal_data", False)),
+        is_known_ahead=bool(meta.get("known_ahead", False)),
     )

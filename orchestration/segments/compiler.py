@@ -37,7 +37,9 @@ _RULES = sql.SQL("""
         coalesce(segments.auto_update, true)
     from raw.customer_segments as segments
     left join raw.shops as shops on shops.id = segments.shop_id
-    where segments._deleted_at is null
+    where
+        segments._deleted_at is null
+        and (%(only)s::bigint[] is null or segments.id = any(%(only)s))
     order by segments.id
 """).format(length=sql.Literal(MAXIMUM_BYTES + 1))
 
@@ -111,7 +113,7 @@ def compile_rules(warehouse: Database, catalogue: Catalogue | None = None) -> Co
         with connection.transaction():
             connection.execute("lock table ops.segment_rules in share row exclusive mode")
             results = [assess(rule, known) for rule in read_rules(connection)]
-            written = _store(connection, results)
+            written = store_plan(connection, results)
     return CompileReport(
         statuses=Counter(result.status for result in results),
         shapes=len({result.compiled.shape_id for result in results if result.compiled}),
@@ -120,14 +122,21 @@ def compile_rules(warehouse: Database, catalogue: Catalogue | None = None) -> Co
     )
 
 
-def read_rules(connection: psycopg.Connection[TupleRow]) -> list[StoredRule]:
+def read_rules(
+    connection: psycopg.Connection[TupleRow], only: Sequence[int] | None = None
+) -> list[StoredRule]:
     """Reads the live segments that raw holds.
+
+    Args:
+        connection: A connection to the warehouse.
+        only: The ids of the segments to read; None means all of them.
 
     Raises:
         LoyaltyError: Nothing has been synced yet.
     """
+    wanted = {"only": None if only is None else list(only)}
     try:
-        return [StoredRule(*row) for row in connection.execute(_RULES)]
+        return [StoredRule(*row) for row in connection.execute(_RULES, wanted)]
     except errors.UndefinedTable:
         raise LoyaltyError(
             "The warehouse holds no segments yet.", remedy="Bring them in with: loyalty sync"
@@ -152,13 +161,29 @@ def assess(rule: StoredRule, catalogue: Catalogue) -> RuleResult:
     return RuleResult(rule, "valid", words=words, compiled=compiled)
 
 
-def _store(connection: psycopg.Connection[TupleRow], results: Sequence[RuleResult]) -> int:
+PLAN_TABLES = ("segment_rules", "segment_parameters", "segment_plan")
+"""The tables of ops that hold the compiled rules."""
+
+
+def store_plan(
+    connection: psycopg.Connection[TupleRow], results: Sequence[RuleResult], schema: str = "ops"
+) -> int:
+    """Makes the plan that of these rules, and of no others.
+
+    Args:
+        connection: A connection to the warehouse, inside a transaction.
+        results: The assessed rules.
+        schema: Where the tables of the plan are: ops, or copies of them for an evaluation apart.
+
+    Returns:
+        How many rows of the plan changed.
+    """
     compiled = [(result.rule, result.compiled) for result in results if result.compiled]
     counts = Counter(rule.shape_id for _, rule in compiled)
     shapes = {rule.shape_id: rule for _, rule in compiled}
     written = _replace(
         connection,
-        "segment_rules",
+        (schema, "segment_rules"),
         "segment_id",
         ("shop_id", "rule_status", "rule_error", "rule_in_words", "criteria_hash"),
         (
@@ -168,7 +193,7 @@ def _store(connection: psycopg.Connection[TupleRow], results: Sequence[RuleResul
     )
     written += _replace(
         connection,
-        "segment_parameters",
+        (schema, "segment_parameters"),
         "segment_id",
         ("shop_id", "shape_id", *(field.name for field in fields(Parameters))),
         (
@@ -178,7 +203,7 @@ def _store(connection: psycopg.Connection[TupleRow], results: Sequence[RuleResul
     )
     return written + _replace(
         connection,
-        "segment_plan",
+        (schema, "segment_plan"),
         "shape_id",
         ("predicate", "values_seen", "fields", "rules"),
         (
@@ -190,13 +215,13 @@ def _store(connection: psycopg.Connection[TupleRow], results: Sequence[RuleResul
 
 def _replace(
     connection: psycopg.Connection[TupleRow],
-    table: str,
+    table: tuple[str, str],
     key: str,
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
 ) -> int:
-    """Makes an ops table hold exactly the rows; rows that are equal already are left alone."""
-    target, scratch = sql.Identifier("ops", table), sql.Identifier("pg_temp", f"new_{table}")
+    """Makes a table hold exactly the rows; rows that are equal already are left alone."""
+    target, scratch = sql.Identifier(*table), sql.Identifier("pg_temp", f"new_{table[1]}")
     every = sql.SQL(", ").join(map(sql.Identifier, (key, *columns)))
     values = sql.SQL(", ").join(map(sql.Identifier, columns))
 
@@ -215,7 +240,7 @@ def _replace(
     connection.execute(
         sql.SQL(
             "create temporary table {name} on commit drop as select {every} from {target} limit 0"
-        ).format(name=sql.Identifier(f"new_{table}"), **names)
+        ).format(name=sql.Identifier(f"new_{table[1]}"), **names)
     )
     with connection.cursor() as cursor:
         with cursor.copy(sql.SQL("copy {scratch} ({every}) from stdin").format(**names)) as copy:
