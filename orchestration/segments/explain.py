@@ -1,0 +1,284 @@
+"""Why a customer is in a segment, or is not: each condition, what it saw, and what is lacking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from orchestration.database import Database
+from orchestration.segments.catalogue import Catalogue, load_catalogue
+from orchestration.segments.compiler import StoredRule, assess, read_rules
+from orchestration.segments.criteria import (
+    AllOf,
+    AnyOf,
+    FieldCondition,
+    Node,
+    RandomSample,
+    children,
+)
+from orchestration.segments.errors import Path, render_path
+from orchestration.segments.evaluation import Evaluation, evaluate, snapshot
+from orchestration.segments.finding import (
+    find_customer,
+    find_segment,
+    find_shop,
+    shop_of,
+)
+from orchestration.segments.parsing import parse
+from orchestration.segments.shortfall import Bounds, shortfall
+from orchestration.segments.words import in_words
+
+_STAYS = """
+    select added_at, removed_at, qualification_reason as reason
+    from ops.segment_stays
+    where segment_id = %(segment_id)s and customer_id = %(customer_id)s
+    order by added_at
+"""
+_BUILT = "select criteria_hash from ops.segment_rules where segment_id = %(segment_id)s"
+_ROOT = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A condition or group of a rule, and what became of it for one customer.
+
+    Attributes:
+        path: Where it is in the rule's JSON.
+        kind: all, any, not or condition.
+        words: The condition in words; what the group asks for.
+        holds: Whether it holds.
+        seen: Of a condition, the value that it saw; None: not known, or there is none to see.
+        lacking: Of a condition that does not hold, what it is short of.
+        parts: What is inside a group.
+    """
+
+    path: str
+    kind: str
+    words: str
+    holds: bool
+    seen: Any = None
+    lacking: str | None = None
+    parts: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """A condition that would have to turn for the customer to be selected.
+
+    Attributes:
+        path: Where it is in the rule's JSON.
+        words: The condition in words.
+        lacking: What it is short of; of one that holds and must not, that.
+    """
+
+    path: str
+    words: str
+    lacking: str
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A stay of the customer in the segment; `removed_at` is None while it lasts."""
+
+    added_at: datetime
+    removed_at: datetime | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a segment's rule says of a customer.
+
+    Attributes:
+        segment_id: The segment.
+        name: Its name.
+        shop_domain: The shop of both.
+        customer_id: The customer's profile.
+        shopify_customer_id: The customer's id in Shopify.
+        as_of: The instant that the rule was evaluated for: the last build's.
+        timezone: The shop's, in which its days are counted.
+        rule_status: valid, invalid, inactive or manual, as the rule is now.
+        rule_error: Of an invalid rule, what is wrong with it.
+        rule_in_words: Of a valid rule.
+        is_member: Whether the customer is in the segment since the last build.
+        is_selected: Whether the rule selects them; None where there is no verdict.
+        verdict: The whole rule; None where there is no verdict, and for the empty rule.
+        nearest_miss: The fewest conditions that would have to turn for one who is not selected.
+        stays: The customer's stays in the segment, the earliest first.
+        notes: What to bear in mind.
+    """
+
+    segment_id: int
+    name: str
+    shop_domain: str
+    customer_id: int
+    shopify_customer_id: str | None
+    as_of: datetime
+    timezone: str
+    rule_status: str
+    rule_error: str | None
+    rule_in_words: str | None
+    is_member: bool
+    is_selected: bool | None
+    verdict: Verdict | None
+    nearest_miss: tuple[Obstacle, ...]
+    stays: tuple[Stay, ...]
+    notes: tuple[str, ...]
+
+
+def explain(
+    warehouse: Database,
+    segment: str,
+    customer: str,
+    *,
+    shop_domain: str | None = None,
+    catalogue: Catalogue | None = None,
+) -> Explanation:
+    """Evaluates each condition of a segment's rule for one customer of its shop.
+
+    Args:
+        warehouse: The warehouse, built.
+        segment: The segment's id or name.
+        customer: The customer's Shopify id, or `profile:<id>`.
+        shop_domain: The segment's shop; None means any.
+        catalogue: The fields that rules may read; None means the project's.
+
+    Raises:
+        LoyaltyError: The segment, shop or customer is unknown, the segment's name ambiguous, or the
+            warehouse not built.
+    """
+    known = load_catalogue() if catalogue is None else catalogue
+    with snapshot(warehouse) as connection:
+        given_shop = find_shop(connection, shop_domain) if shop_domain is not None else None
+        found = find_segment(connection, segment, given_shop)
+        shop = given_shop or shop_of(connection, found.shop_id)
+        person = find_customer(connection, customer, shop)
+        (rule,) = read_rules(connection, [found.segment_id])
+        assessed = assess(rule, known)
+        is_valid = assessed.status == "valid"
+        criteria = parse(rule.criteria, known) if is_valid else None
+        leaves = [] if criteria is None else list(_leaves(criteria))
+        rules = {_ROOT: criteria, **{at: leaf for at, (_, leaf) in enumerate(leaves, _ROOT + 1)}}
+        evaluation = evaluate(connection, shop, rules, known, customer_id=person.customer_id)
+        verdict = None if criteria is None else _judge(evaluation, criteria, leaves, known)
+        ids = {"segment_id": found.segment_id, "customer_id": person.customer_id}
+        stays = tuple(Stay(**stay) for stay in evaluation.rows(_STAYS, **ids))
+        is_member = any(stay.removed_at is None for stay in stays)
+        is_selected = (verdict is not None and verdict.holds) if is_valid else None
+        return Explanation(
+            segment_id=found.segment_id,
+            name=found.name,
+            shop_domain=found.shop_domain,
+            customer_id=person.customer_id,
+            shopify_customer_id=person.shopify_customer_id,
+            as_of=evaluation.as_of,
+            timezone=shop.timezone,
+            rule_status=assessed.status,
+            rule_error=assessed.error,
+            rule_in_words=assessed.words,
+            is_member=is_member,
+            is_selected=is_selected,
+            verdict=verdict,
+            nearest_miss=tuple(_obstacles(verdict, wanted=True)) if verdict else (),
+            stays=stays,
+            notes=tuple(_notes(evaluation, rule, assessed.status, is_member, is_selected)),
+        )
+
+
+def _leaves(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
+    """The conditions of a rule with their paths, in the order of its text."""
+    parts = list(children(node))
+    if not parts:
+        yield path, node
+    for step, part in parts:
+        yield from _leaves(part, (*path, *step))
+
+
+def _judge(
+    evaluation: Evaluation,
+    criteria: Node,
+    leaves: Sequence[tuple[Path, Node]],
+    catalogue: Catalogue,
+) -> Verdict:
+    """Puts the verdicts on the conditions, each evaluated as a rule of its own, into the groups."""
+    matches = evaluation.rows("select segment_id from pg_temp.int_segment_matches")
+    constants = evaluation.rows(
+        "select segment_id, moments, window_starts, window_ends, window_days"
+        " from pg_temp.int_segment_parameters"
+    )
+    (values,) = evaluation.rows("select * from pg_temp.int_customer_features")
+    selected = {match["segment_id"] for match in matches}
+    zone = ZoneInfo(evaluation.shop.timezone)
+    bounds = {row.pop("segment_id"): Bounds(evaluation.as_of, zone, **row) for row in constants}
+    judged = {}
+    for at, (path, leaf) in enumerate(leaves, _ROOT + 1):
+        seen = values[leaf.field] if isinstance(leaf, FieldCondition) else None
+        judged[path] = Verdict(
+            path=render_path(path),
+            kind="condition",
+            words=in_words(leaf, catalogue),
+            holds=at in selected,
+            seen=seen,
+            lacking=None if at in selected else _lacking(leaf, seen, bounds[at]),
+        )
+    return _grouped(criteria, (), judged)
+
+
+def _lacking(leaf: Node, seen: Any, bounds: Bounds) -> str:
+    if isinstance(leaf, RandomSample):
+        return "the sample is of others"
+    return shortfall(leaf, seen, bounds)
+
+
+def _grouped(node: Node, path: Path, judged: Mapping[Path, Verdict]) -> Verdict:
+    if path in judged:
+        return judged[path]
+    parts = tuple(_grouped(part, (*path, *step), judged) for step, part in children(node))
+    kind, words, holds = "not", "not", not parts[0].holds
+    if isinstance(node, AllOf):
+        kind, words, holds = "all", "all of these", all(part.holds for part in parts)
+    elif isinstance(node, AnyOf):
+        kind, words, holds = "any", "any of these", any(part.holds for part in parts)
+    return Verdict(render_path(path), kind, words, holds, parts=parts)
+
+
+def _obstacles(verdict: Verdict, *, wanted: bool) -> list[Obstacle]:
+    """The fewest conditions that have to turn for a condition or group to be as wanted."""
+    if verdict.holds == wanted:
+        return []
+    if verdict.kind == "condition":
+        return [Obstacle(verdict.path, verdict.words, verdict.lacking or "it must not hold")]
+    if verdict.kind == "not":
+        return _obstacles(verdict.parts[0], wanted=not wanted)
+    of_each = [_obstacles(part, wanted=wanted) for part in verdict.parts]
+    if (verdict.kind == "all") == wanted:
+        return [obstacle for obstacles in of_each for obstacle in obstacles]
+    return min(of_each, key=len)
+
+
+def _notes(
+    evaluation: Evaluation,
+    rule: StoredRule,
+    status: str,
+    is_member: bool,
+    is_selected: bool | None,
+) -> Iterator[str]:
+    if status in _WITHOUT_VERDICT:
+        yield _WITHOUT_VERDICT[status]
+    built = evaluation.rows(_BUILT, segment_id=rule.segment_id)
+    if not built:
+        yield "The segment is newer than the last build, so nobody is in it yet."
+    elif built[0]["criteria_hash"] != rule.criteria_hash:
+        yield "The rule has changed since the last build: this is the rule as it is now."
+    if is_selected is not None and is_selected != is_member:
+        yield f"The next build {'adds' if is_selected else 'removes'} the customer."
+
+
+_WITHOUT_VERDICT = {
+    "invalid": "The rule cannot be used: its members stay as they were.",
+    "inactive": "The segment is switched off: its members stay as they were.",
+    "manual": "The segment is manual: its members are those of the application.",
+}
