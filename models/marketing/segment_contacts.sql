@@ -15,7 +15,7 @@ select
     customers.first_name,
     customers.last_name
 from {{ ref('int_segment_contacts') }} as contacts
-inner join {{ ref('dim_segments') }} as segments on contacts.segment_id = segments.segment_id
+inner join {{ ref('stg_customer_segments') }} as segments on contacts.segment_id = segments.segment_id
 inner join {{ ref('int_shops') }} as shops on contacts.shop_id = shops.shop_id
 inner join {{ ref('stg_customer_loyalty_profiles') }} as customers
     on
