@@ -57,6 +57,7 @@ class CatalogueField:
         is_personal: Personal data: rules may read it, membership records never keep its value.
         is_known_ahead: A date that is known before it comes, such as the end of a tier; a backtest
             takes all other times after its instant for unknown.
+        example: A value of it, for examples; None where none is named.
     """
 
     name: str
@@ -65,6 +66,7 @@ class CatalogueField:
     description: str
     is_personal: bool
     is_known_ahead: bool = False
+    example: str | int | None = None
 
 
 Catalogue = Mapping[str, CatalogueField]
@@ -110,4 +112,10 @@ def _field(column: Mapping[str, object]) -> CatalogueField:
         description=str(column["description"]).strip(),
         is_personal=bool(meta.get("personal_data", False)),
         is_known_ahead=bool(meta.get("known_ahead", False)),
+        example=_example(meta),
     )
+
+
+def _example(meta: Mapping[str, object]) -> str | int | None:
+    example = meta.get("example")
+    return example if isinstance(example, str | int) else None

@@ -16,7 +16,6 @@ from orchestration.segments.criteria import (
     AnyOf,
     FieldCondition,
     Node,
-    RandomSample,
     children,
 )
 from orchestration.segments.errors import Path, render_path
@@ -28,7 +27,7 @@ from orchestration.segments.finding import (
     shop_of,
 )
 from orchestration.segments.parsing import parse
-from orchestration.segments.shortfall import Bounds, shortfall
+from orchestration.segments.shortfall import Bounds, shortfall, value_in_words
 from orchestration.segments.words import in_words
 
 _STAYS = """
@@ -50,8 +49,10 @@ class Verdict:
         kind: all, any, not or condition.
         words: The condition in words; what the group asks for.
         holds: Whether it holds.
-        seen: Of a condition, the value that it saw; None: not known, or there is none to see.
-        lacking: Of a condition that does not hold, what it is short of.
+        reads: Of a condition, the field that it reads; None where it reads none.
+        seen: The value of that; None: not known.
+        lacking: Of a condition that does not hold, how far it is from it; None where the value says
+            it all.
         parts: What is inside a group.
     """
 
@@ -59,6 +60,7 @@ class Verdict:
     kind: str
     words: str
     holds: bool
+    reads: str | None = None
     seen: Any = None
     lacking: str | None = None
     parts: tuple[Verdict, ...] = ()
@@ -71,7 +73,7 @@ class Obstacle:
     Attributes:
         path: Where it is in the rule's JSON.
         words: The condition in words.
-        lacking: What it is short of; of one that holds and must not, that.
+        lacking: How far it is from that; of one that holds and must not, that.
     """
 
     path: str
@@ -182,7 +184,7 @@ def explain(
             is_member=is_member,
             is_selected=is_selected,
             verdict=verdict,
-            nearest_miss=tuple(_obstacles(verdict, wanted=True)) if verdict else (),
+            nearest_miss=tuple(_obstacles(verdict, ZoneInfo(shop.timezone))) if verdict else (),
             stays=stays,
             notes=tuple(_notes(evaluation, rule, assessed.status, is_member, is_selected)),
         )
@@ -215,22 +217,18 @@ def _judge(
     bounds = {row.pop("segment_id"): Bounds(evaluation.as_of, zone, **row) for row in constants}
     judged = {}
     for at, (path, leaf) in enumerate(leaves, _ROOT + 1):
-        seen = values[leaf.field] if isinstance(leaf, FieldCondition) else None
+        reads = leaf.field if isinstance(leaf, FieldCondition) else None
+        seen = values[reads] if reads else None
         judged[path] = Verdict(
             path=render_path(path),
             kind="condition",
             words=in_words(leaf, catalogue),
             holds=at in selected,
+            reads=reads,
             seen=seen,
-            lacking=None if at in selected else _lacking(leaf, seen, bounds[at]),
+            lacking=None if at in selected else shortfall(leaf, seen, bounds[at]) or None,
         )
     return _grouped(criteria, (), judged)
-
-
-def _lacking(leaf: Node, seen: Any, bounds: Bounds) -> str:
-    if isinstance(leaf, RandomSample):
-        return "the sample is of others"
-    return shortfall(leaf, seen, bounds)
 
 
 def _grouped(node: Node, path: Path, judged: Mapping[Path, Verdict]) -> Verdict:
@@ -245,18 +243,25 @@ def _grouped(node: Node, path: Path, judged: Mapping[Path, Verdict]) -> Verdict:
     return Verdict(render_path(path), kind, words, holds, parts=parts)
 
 
-def _obstacles(verdict: Verdict, *, wanted: bool) -> list[Obstacle]:
+def _obstacles(verdict: Verdict, zone: ZoneInfo, *, wanted: bool = True) -> list[Obstacle]:
     """The fewest conditions that have to turn for a condition or group to be as wanted."""
     if verdict.holds == wanted:
         return []
     if verdict.kind == "condition":
-        return [Obstacle(verdict.path, verdict.words, verdict.lacking or "it must not hold")]
+        return [Obstacle(verdict.path, verdict.words, _in_the_way(verdict, zone))]
     if verdict.kind == "not":
-        return _obstacles(verdict.parts[0], wanted=not wanted)
-    of_each = [_obstacles(part, wanted=wanted) for part in verdict.parts]
+        return _obstacles(verdict.parts[0], zone, wanted=not wanted)
+    of_each = [_obstacles(part, zone, wanted=wanted) for part in verdict.parts]
     if (verdict.kind == "all") == wanted:
         return [obstacle for obstacles in of_each for obstacle in obstacles]
     return min(of_each, key=len)
+
+
+def _in_the_way(verdict: Verdict, zone: ZoneInfo) -> str:
+    seen = f"it is {value_in_words(verdict.seen, zone)}" if verdict.reads else "it does not hold"
+    if verdict.holds:
+        return f"{seen}, which must not be" if verdict.reads else "it holds, and must not"
+    return verdict.lacking or seen
 
 
 def _notes(

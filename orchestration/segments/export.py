@@ -92,7 +92,9 @@ _CONTACTS = """
 _STATUS = "select rule_status from marts.customer_segments where segment_id = %s"
 
 
-def _contact_columns(channel: Channel) -> Sequence[Column]:
+def _columns(channel: Channel | None) -> Sequence[Column]:
+    if channel is None:
+        return _MEMBER_COLUMNS
     return (
         Column("shopify_customer_id", "text"),
         Column("profile_id", "integer"),
@@ -124,17 +126,15 @@ def export(
         shop_domain: The segment's shop; None means any.
 
     Raises:
-        LoyaltyError: The segment or shop is unknown, the name ambiguous, the warehouse not built, or
-            the file cannot be made there.
+        LoyaltyError: The segment or shop is unknown, the name ambiguous, the warehouse not built,
+            or the file cannot be made there.
     """
     with snapshot(warehouse) as connection:
         shop = find_shop(connection, shop_domain) if shop_domain is not None else None
         found = find_segment(connection, segment, shop)
         try:
             status = connection.execute(_STATUS, [found.segment_id]).fetchone()
-            rows, columns = _rows(connection, found, channel), _MEMBER_COLUMNS
-            if channel is not None:
-                columns = _contact_columns(channel)
+            rows, columns = _rows(connection, found, channel), _columns(channel)
             if isinstance(out, Path):
                 with _complete_file(out) as file:
                     count = write(rows, columns, to, file)

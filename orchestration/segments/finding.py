@@ -215,7 +215,9 @@ def _nearest(text: str, known: Sequence[str]) -> str:
         return "There are none. Bring the application's in with: loyalty run"
     folded = {name.lower(): name for name in known}
     # Comparing with a very long text takes very long, and nothing is near it.
-    near = difflib.get_close_matches(text[:100].lower(), folded, n=3, cutoff=0.5)
+    wanted = text[:100].lower()
+    near = difflib.get_close_matches(wanted, folded, n=3)
+    near = near or [name for name in folded if wanted and wanted in name][:3]
     if near:
         return f"Did you mean {' or '.join(quoted(folded[name]) for name in near)}?"
     return f"There are: {_some([quoted(name) for name in known])}."

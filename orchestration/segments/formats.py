@@ -44,18 +44,31 @@ _PHONE_NUMBER = re.compile(r"\+[0-9]{7,15}")
 
 def write(rows: Rows, columns: Sequence[Column], to: Format, out: BinaryIO) -> int:
     """Writes rows in a format and gives their number."""
-    return _WRITERS[to](rows, columns, out)
+    counted = _Counted(rows)
+    _WRITERS[to](counted, columns, out)
+    return counted.count
 
 
-def _write_csv(rows: Rows, columns: Sequence[Column], out: BinaryIO) -> int:
+class _Counted:
+    """Rows that are counted as they are read."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        for row in self.rows:
+            self.count += 1
+            yield row
+
+
+def _write_csv(rows: Rows, columns: Sequence[Column], out: BinaryIO) -> None:
     # The byte-order mark tells spreadsheets that it is UTF-8; without it they garble names.
     with _text(out, "utf-8-sig") as text:
         writer = csv.writer(text, lineterminator="\r\n")
         writer.writerow([column.name for column in columns])
-        count = 0
-        for count, row in enumerate(rows, start=1):
+        for row in rows:
             writer.writerow([spreadsheet_cell(value) for value in row])
-        return count
 
 
 def spreadsheet_cell(value: Any) -> Any:
@@ -67,31 +80,27 @@ def spreadsheet_cell(value: Any) -> Any:
     return f"'{value}"
 
 
-def _write_jsonl(rows: Rows, columns: Sequence[Column], out: BinaryIO) -> int:
+def _write_jsonl(rows: Rows, columns: Sequence[Column], out: BinaryIO) -> None:
     names = [column.name for column in columns]
     with _text(out, "utf-8") as text:
-        count = 0
-        for count, row in enumerate(rows, start=1):
+        for row in rows:
             document = dict(zip(names, row, strict=True))
             text.write(json.dumps(document, ensure_ascii=False, default=datetime.isoformat) + "\n")
-        return count
 
 
-def _write_parquet(rows: Rows, columns: Sequence[Column], out: BinaryIO) -> int:
+def _write_parquet(rows: Rows, columns: Sequence[Column], out: BinaryIO) -> None:
     # Here, as it takes as long to import as all other modules together.
     import pyarrow as pa
     from pyarrow import parquet
 
     types = {"text": pa.string(), "integer": pa.int64(), "instant": pa.timestamp("us", tz="UTC")}
     schema = pa.schema([pa.field(column.name, types[column.kind]) for column in columns])
-    pending, count = iter(rows), 0
+    pending = iter(rows)
     with parquet.ParquetWriter(out, schema) as writer:
         while group := list(islice(pending, ROW_GROUP)):
             values = zip(*group, strict=True)
             arrays = [pa.array(v, field.type) for v, field in zip(values, schema, strict=True)]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
-            count += len(group)
-    return count
 
 
 @contextmanager
@@ -105,7 +114,7 @@ def _text(out: BinaryIO, encoding: str) -> Iterator[io.TextIOWrapper]:
         text.detach()
 
 
-_WRITERS: dict[Format, Callable[[Rows, Sequence[Column], BinaryIO], int]] = {
+_WRITERS: dict[Format, Callable[[Rows, Sequence[Column], BinaryIO], None]] = {
     Format.CSV: _write_csv,
     Format.JSONL: _write_jsonl,
     Format.PARQUET: _write_parquet,

@@ -102,6 +102,7 @@ class Preview:
 
     Attributes:
         shop_domain: The shop.
+        timezone: The shop's, in which its days are counted.
         as_of: The instant that the rule was evaluated for.
         built_as_of: The instant that the last build shows.
         is_backtest: Whether `as_of` is the earlier one.
@@ -117,6 +118,7 @@ class Preview:
     """
 
     shop_domain: str
+    timezone: str
     as_of: datetime
     built_as_of: datetime
     is_backtest: bool
@@ -158,6 +160,7 @@ def preview(
         (sizes,) = evaluation.rows(_SIZES)
         return Preview(
             shop_domain=shop.shop_domain,
+            timezone=shop.timezone,
             as_of=evaluation.as_of,
             built_as_of=evaluation.built_as_of,
             is_backtest=evaluation.is_backtest,

@@ -36,36 +36,25 @@ class Bounds:
 
 
 def shortfall(condition: Node, seen: Any, bounds: Bounds) -> str:
-    """Says why a condition on a field does not hold for a customer.
+    """Says how far a condition on a field is from holding for a customer.
 
     Args:
-        condition: The condition.
+        condition: The condition, which does not hold.
         seen: The value that it saw: a number, text, a boolean or an instant; None: not known.
         bounds: Its points in time.
+
+    Returns:
+        The words; none where there is no distance, and the value says it all.
     """
     op = condition.op if isinstance(condition, FieldCondition) else ""
     value = getattr(condition, "value", None)
-    if seen is None:
-        return "it is not known"
-    if isinstance(condition, Anniversary):
+    if isinstance(condition, Anniversary) and seen is not None:
         return _of_anniversary(seen, bounds)
     if isinstance(seen, datetime) and op in _OF_TIME:
         return _of_time(op, seen, bounds)
     if isinstance(seen, int | float | Decimal) and not isinstance(seen, bool):
         return of_number(op, Decimal(seen), value)
-    return _PLAIN.get(op, "it does not")
-
-
-_PLAIN = {
-    "eq": "it is another",
-    "neq": "it is that one",
-    "in": "it is none of them",
-    "not_in": "it is one of them",
-    "is_true": "it is not",
-    "is_false": "it is",
-    "is_not_set": "it is known",
-    "not_within_last": "it is within them",
-}
+    return ""
 
 
 def of_number(op: str, seen: Decimal, value: Any) -> str:
@@ -74,18 +63,29 @@ def of_number(op: str, seen: Decimal, value: Any) -> str:
         first, second = value
         return of_number("gte", seen, first) if seen < first else of_number("lte", seen, second)
     if op not in ("eq", "gt", "gte", "lt", "lte"):
-        return _PLAIN[op]
+        return ""
     apart = number(abs(seen - value))
     if seen == value:
-        return f"it is exactly that, and {'more' if op == 'gt' else 'less'} is asked for"
+        return f"exactly that, and {'more' if op == 'gt' else 'less'} is asked for"
     side = "short" if seen < value else "too many"
     return f"more than {apart} {side}" if op in ("gt", "lt") else f"{apart} {side}"
 
 
 def number(value: Decimal | int | float) -> str:
     """A number as messages show it: without an exponent or needless zeros."""
-    text = f"{Decimal(value):,f}"
+    text = f"{Decimal(str(value)):,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def value_in_words(value: Any, zone: ZoneInfo) -> str:
+    """A value that a rule saw, as a line of text shows it; instants in the shop's time."""
+    if value is None:
+        return "not known"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value.astimezone(zone):%Y-%m-%d %H:%M}"
+    return number(value) if isinstance(value, int | float | Decimal) else str(value)
 
 
 _OF_TIME = ("before", "after", "between", "within_last", "within_next", "more_than_ago")
@@ -123,14 +123,11 @@ def _of_anniversary(seen: datetime, bounds: Bounds) -> str:
 def _apart(earlier: datetime, later: datetime, how: str) -> str:
     """The time between two instants, rounded up, as in "2 days too early"."""
     between = later - earlier
-    for unit, length, least in (
-        ("day", timedelta(days=1), timedelta(days=1)),
-        ("hour", timedelta(hours=1), timedelta(hours=1)),
-        ("minute", timedelta(minutes=1), timedelta(0)),
-    ):
-        if between > least:
-            return f"{_count(math.ceil(between / length), unit)} {how}"
-    return f"just {how}"
+    if not between:
+        return f"just {how}"
+    lengths = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
+    unit = next((unit for unit, length in lengths.items() if between >= length), "minute")
+    return f"{_count(math.ceil(between / lengths[unit]), unit)} {how}"
 
 
 def _count(number: int, unit: str) -> str:
