@@ -69,7 +69,7 @@ class FieldEntry:
         operators: What rules may ask of it.
         label: What people call it.
         description: What it means.
-        is_personal: Whether it is personal: nothing but rules and explanations ever shows its value.
+        is_personal: Whether its value is personal data, which nothing but explanations shows.
         example: A condition on it.
     """
 
