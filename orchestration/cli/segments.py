@@ -13,7 +13,7 @@ from rich.text import Text
 from orchestration.cli._frame import Json, databases, err, group, out, plain, print_json
 from orchestration.segments import (
     RuleError,
-    assess,
+    assess_all,
     in_words,
     list_segments,
     load_catalogue,
@@ -89,7 +89,7 @@ def _check_file(file: Path) -> dict[str, Any]:
 def _check_all() -> list[dict[str, Any]]:
     catalogue = load_catalogue()
     with databases().warehouse.connect() as connection:
-        results = [assess(rule, catalogue) for rule in read_rules(connection)]
+        results = assess_all(read_rules(connection), catalogue)
     return [
         {
             "segment_id": result.rule.segment_id,
