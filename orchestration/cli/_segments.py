@@ -14,7 +14,7 @@ import typer
 
 from orchestration.cli._frame import plain
 from orchestration.errors import LoyaltyError
-from orchestration.segments import Catalogue, Node, RuleError, iso, parse
+from orchestration.segments import RuleError, iso, load_catalogue, parse
 from orchestration.segments.parsing import MAXIMUM_BYTES
 from orchestration.segments.shortfall import value_in_words
 
@@ -30,40 +30,41 @@ Criteria = Annotated[
 ]
 
 
-def read_rule(file: Path, catalogue: Catalogue) -> Node | None:
-    """Reads and checks a rule.
+def read_rule(file: Path) -> str:
+    """Reads a rule's text, but no more of it than a rule may have.
 
     Raises:
-        RuleError: The file is no rule that can be used.
+        RuleError: The file is no text.
         LoyaltyError: The file cannot be read.
     """
     try:
         with file.open("rb") as opened:
-            # One byte more than a rule with a byte-order mark may have is enough to tell.
+            # A byte-order mark and one byte too many are enough to tell.
             data = opened.read(MAXIMUM_BYTES + 4)
     except OSError as error:
-        raise LoyaltyError(f"{file}: {error.strerror or error}.") from None
+        raise LoyaltyError(f"{plain(str(file))}: {error.strerror or error}.") from None
     is_cut = len(data) > MAXIMUM_BYTES + 3
     try:
-        text = data.decode("utf-8-sig", "replace" if is_cut else "strict")
+        return data.decode("utf-8-sig", "replace" if is_cut else "strict")
     except UnicodeDecodeError:
         raise RuleError((), "the file is not UTF-8 text") from None
-    return parse(text, catalogue)
 
 
-def read_criteria(file: Path, catalogue: Catalogue) -> Node | None:
-    """Reads a rule that a command needs.
+def read_criteria(file: Path) -> str:
+    """Reads the rule that a command needs.
 
     Raises:
         LoyaltyError: It cannot be read or used; the message names the place in the JSON.
     """
     try:
-        return read_rule(file, catalogue)
+        text = read_rule(file)
+        parse(text, load_catalogue())
     except RuleError as error:
         raise LoyaltyError(
             f"The rule in {plain(str(file))} cannot be used: {error}.",
             remedy="What rules may say: docs/marketers.md, or loyalty segments fields",
         ) from None
+    return text
 
 
 def document(value: Any) -> dict[str, Any]:

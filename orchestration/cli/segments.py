@@ -15,10 +15,11 @@ from orchestration.cli._frame import Json, databases, err, group, out, plain, pr
 from orchestration.cli._segments import read_rule
 from orchestration.segments import (
     RuleError,
-    assess,
+    assess_all,
     in_words,
     list_segments,
     load_catalogue,
+    parse,
     read_rules,
 )
 
@@ -79,7 +80,7 @@ def _check_file(file: Path) -> dict[str, Any]:
     catalogue = load_catalogue()
     checked = {"file": str(file), "status": "valid", "error": None, "rule_in_words": None}
     try:
-        criteria = read_rule(file, catalogue)
+        criteria = parse(read_rule(file), catalogue)
     except RuleError as error:
         return {**checked, "status": "invalid", "error": str(error)}
     return {**checked, "rule_in_words": in_words(criteria, catalogue)}
@@ -88,7 +89,7 @@ def _check_file(file: Path) -> dict[str, Any]:
 def _check_all() -> list[dict[str, Any]]:
     catalogue = load_catalogue()
     with databases().warehouse.connect() as connection:
-        results = [assess(rule, catalogue) for rule in read_rules(connection)]
+        results = assess_all(read_rules(connection), catalogue)
     return [
         {
             "segment_id": result.rule.segment_id,

@@ -30,7 +30,6 @@ from orchestration.segments import (
     SampleCustomer,
     difference,
     iso,
-    load_catalogue,
 )
 from orchestration.segments import preview as evaluate_preview
 
@@ -60,7 +59,7 @@ def preview(
 
     Example: loyalty segments preview --shop alder.example --criteria rule.json --as-of 2026-09-01
     """
-    rule = read_criteria(criteria, load_catalogue())
+    rule = read_criteria(criteria)
     instant = parse_as_of(as_of)
     result = evaluate_preview(
         databases().warehouse,
@@ -86,7 +85,7 @@ def diff(
 
     Example: loyalty segments diff --segment VIPs --shop alder.example --criteria rule.json
     """
-    rule = read_criteria(criteria, load_catalogue())
+    rule = read_criteria(criteria)
     with difference(databases().warehouse, segment, rule, shop_domain=shop) as opened:
         if json:
             _print_difference(opened)

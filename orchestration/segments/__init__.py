@@ -1,14 +1,14 @@
 """Segment rules: the language, the field catalogue, and the compiler of rules into a plan."""
 
-from orchestration.segments.catalogue import Catalogue, load_catalogue
-from orchestration.segments.compiler import (
-    CompileReport,
+from orchestration.segments.assessment import (
     RuleResult,
     StoredRule,
     assess,
-    compile_rules,
-    read_rules,
+    assess_all,
+    targets_of,
 )
+from orchestration.segments.catalogue import Catalogue, load_catalogue
+from orchestration.segments.compiler import CompileReport, compile_rules, read_rules
 from orchestration.segments.criteria import Node
 from orchestration.segments.difference import (
     ChangedCustomer,
@@ -45,6 +45,7 @@ __all__ = [
     "StoredRule",
     "Verdict",
     "assess",
+    "assess_all",
     "compile_rules",
     "difference",
     "explain",
@@ -56,4 +57,5 @@ __all__ = [
     "parse",
     "preview",
     "read_rules",
+    "targets_of",
 ]

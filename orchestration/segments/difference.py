@@ -12,11 +12,10 @@ from psycopg.rows import class_row
 
 from orchestration.database import Database
 from orchestration.segments.catalogue import Catalogue, load_catalogue
-from orchestration.segments.criteria import Node
+from orchestration.segments.draft import assess_draft
 from orchestration.segments.evaluation import Connection, evaluate, snapshot
 from orchestration.segments.finding import find_segment, find_shop, shop_of
 from orchestration.segments.preview import SAMPLE_SIZE, SAMPLED
-from orchestration.segments.words import in_words
 
 _DIFFERENCE = """
     create temporary table segment_difference on commit drop as
@@ -29,7 +28,7 @@ _DIFFERENCE = """
         matches.customer_id is null as leaves
     from (
         select stays.customer_id
-        from ops.segment_stays as stays
+        from pg_temp.segment_stays as stays
         where
             stays.segment_id = %(segment_id)s
             and stays.shop_id = %(shop_id)s
@@ -131,7 +130,7 @@ class OpenDifference:
 def difference(
     warehouse: Database,
     segment: str,
-    criteria: Node | None,
+    criteria: str,
     *,
     shop_domain: str | None = None,
     catalogue: Catalogue | None = None,
@@ -141,21 +140,21 @@ def difference(
     Args:
         warehouse: The warehouse, built.
         segment: The segment's id or name.
-        criteria: The other rule as `parse` returns it.
+        criteria: The other rule as JSON text.
         shop_domain: The segment's shop; None means any.
-        catalogue: The fields that the rule was parsed with; None means the project's.
+        catalogue: What rules may read; None means the project's.
 
     Raises:
-        LoyaltyError: The segment or shop is unknown, the name ambiguous, or the warehouse not
-            built.
+        LoyaltyError: The segment or shop is unknown, the name ambiguous, the rule cannot be used,
+            or the warehouse is not built.
     """
     known = load_catalogue() if catalogue is None else catalogue
     with snapshot(warehouse) as connection:
         shop = find_shop(connection, shop_domain) if shop_domain is not None else None
         found = find_segment(connection, segment, shop)
-        evaluation = evaluate(
-            connection, shop or shop_of(connection, found.shop_id), {0: criteria}, known
-        )
+        shop = shop or shop_of(connection, found.shop_id)
+        rule = assess_draft(connection, shop, criteria, known, found.segment_id)
+        evaluation = evaluate(connection, shop, [rule], known)
         connection.execute(_DIFFERENCE, {"segment_id": found.segment_id, "shop_id": found.shop_id})
         (sizes,) = evaluation.rows(_SIZES)
         summary = Difference(
@@ -163,7 +162,7 @@ def difference(
             name=found.name,
             shop_domain=found.shop_domain,
             as_of=evaluation.as_of,
-            rule_in_words=in_words(criteria, known),
+            rule_in_words=rule.words or "",
             **sizes,
         )
         yield OpenDifference(summary, connection)

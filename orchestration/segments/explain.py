@@ -9,15 +9,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from orchestration.database import Database
+from orchestration.segments.assessment import RuleResult, assess_all, targets_of
 from orchestration.segments.catalogue import Catalogue, load_catalogue
-from orchestration.segments.compiler import StoredRule, assess, read_rules
+from orchestration.segments.compiler import read_rules
 from orchestration.segments.criteria import (
     AllOf,
     AnyOf,
+    EventCondition,
     FieldCondition,
     Node,
     children,
 )
+from orchestration.segments.draft import part_of_rule
 from orchestration.segments.errors import Path, render_path
 from orchestration.segments.evaluation import Evaluation, evaluate, snapshot
 from orchestration.segments.finding import (
@@ -26,7 +29,6 @@ from orchestration.segments.finding import (
     find_shop,
     shop_of,
 )
-from orchestration.segments.parsing import parse
 from orchestration.segments.shortfall import Bounds, shortfall, value_in_words
 from orchestration.segments.words import in_words
 
@@ -37,7 +39,7 @@ _STAYS = """
     order by added_at
 """
 _BUILT = "select criteria_hash from ops.segment_rules where segment_id = %(segment_id)s"
-_ROOT = 0
+_AGGREGATES = "select parameters.segment_id as number, {values} as seen from {source}"
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,9 @@ class Explanation:
         shopify_customer_id: The customer's id in Shopify.
         as_of: The instant that the rule was evaluated for: the last build's.
         timezone: The shop's, in which its days are counted.
-        rule_status: valid, invalid, inactive or manual, as the rule is now.
-        rule_error: Of an invalid rule, what is wrong with it.
-        rule_in_words: Of a valid rule.
+        rule_status: As the rule is now: valid, stale, invalid, inactive or manual.
+        rule_error: What is wrong with an invalid one, and why a stale one is.
+        rule_in_words: Of a valid or stale one.
         is_member: Whether the customer is in the segment since the last build.
         is_selected: Whether the rule selects them; None where there is no verdict.
         verdict: The whole rule; None where there is no verdict, and for the empty rule.
@@ -158,18 +160,21 @@ def explain(
         found = find_segment(connection, segment, given_shop)
         shop = given_shop or shop_of(connection, found.shop_id)
         person = find_customer(connection, customer, shop)
-        (rule,) = read_rules(connection, [found.segment_id])
-        assessed = assess(rule, known)
-        is_valid = assessed.status == "valid"
-        criteria = parse(rule.criteria, known) if is_valid else None
+        results = assess_all(read_rules(connection, shop.shop_id), known)
+        (result,) = (one for one in results if one.rule.segment_id == found.segment_id)
+        criteria = result.criteria if result.compiled else None
         leaves = [] if criteria is None else list(_leaves(criteria))
-        rules = {_ROOT: criteria, **{at: leaf for at, (_, leaf) in enumerate(leaves, _ROOT + 1)}}
-        evaluation = evaluate(connection, shop, rules, known, customer_id=person.customer_id)
+        targets = targets_of(results)
+        parts = [
+            part_of_rule(number, shop, leaf, known, targets)
+            for number, (_, leaf) in enumerate(leaves)
+        ]
+        evaluation = evaluate(connection, shop, parts, known, customer_id=person.customer_id)
         verdict = None if criteria is None else _judge(evaluation, criteria, leaves, known)
         ids = {"segment_id": found.segment_id, "customer_id": person.customer_id}
         stays = tuple(Stay(**stay) for stay in evaluation.rows(_STAYS, **ids))
         is_member = any(stay.removed_at is None for stay in stays)
-        is_selected = (verdict is not None and verdict.holds) if is_valid else None
+        is_selected = (verdict is not None and verdict.holds) if result.compiled else None
         return Explanation(
             segment_id=found.segment_id,
             name=found.name,
@@ -178,15 +183,15 @@ def explain(
             shopify_customer_id=person.shopify_customer_id,
             as_of=evaluation.as_of,
             timezone=shop.timezone,
-            rule_status=assessed.status,
-            rule_error=assessed.error,
-            rule_in_words=assessed.words,
+            rule_status=result.status,
+            rule_error=result.error,
+            rule_in_words=result.words,
             is_member=is_member,
             is_selected=is_selected,
             verdict=verdict,
             nearest_miss=tuple(_obstacles(verdict, ZoneInfo(shop.timezone))) if verdict else (),
             stays=stays,
-            notes=tuple(_notes(evaluation, rule, assessed.status, is_member, is_selected)),
+            notes=tuple(_notes(evaluation, result, is_member, is_selected)),
         )
 
 
@@ -215,18 +220,23 @@ def _judge(
     selected = {match["segment_id"] for match in matches}
     zone = ZoneInfo(evaluation.shop.timezone)
     bounds = {row.pop("segment_id"): Bounds(evaluation.as_of, zone, **row) for row in constants}
+    aggregates = {row["number"]: row["seen"] for row in evaluation.values_seen(_AGGREGATES)}
     judged = {}
-    for at, (path, leaf) in enumerate(leaves, _ROOT + 1):
-        reads = leaf.field if isinstance(leaf, FieldCondition) else None
-        seen = values[reads] if reads else None
+    for number, (path, leaf) in enumerate(leaves):
+        reads, seen = None, None
+        if isinstance(leaf, FieldCondition):
+            reads, seen = leaf.field, values[leaf.field]
+        elif isinstance(leaf, EventCondition):
+            ((reads, seen),) = aggregates[number].items()
+        holds = number in selected
         judged[path] = Verdict(
             path=render_path(path),
             kind="condition",
             words=in_words(leaf, catalogue),
-            holds=at in selected,
+            holds=holds,
             reads=reads,
             seen=seen,
-            lacking=None if at in selected else shortfall(leaf, seen, bounds[at]) or None,
+            lacking=None if holds else shortfall(leaf, seen, bounds[number]) or None,
         )
     return _grouped(criteria, (), judged)
 
@@ -266,23 +276,23 @@ def _in_the_way(verdict: Verdict, zone: ZoneInfo) -> str:
 
 def _notes(
     evaluation: Evaluation,
-    rule: StoredRule,
-    status: str,
+    result: RuleResult,
     is_member: bool,
     is_selected: bool | None,
 ) -> Iterator[str]:
-    if status in _WITHOUT_VERDICT:
-        yield _WITHOUT_VERDICT[status]
-    built = evaluation.rows(_BUILT, segment_id=rule.segment_id)
+    if result.status in _STATUSES:
+        yield _STATUSES[result.status]
+    built = evaluation.rows(_BUILT, segment_id=result.rule.segment_id)
     if not built:
         yield "The segment is newer than the last build, so nobody is in it yet."
-    elif built[0]["criteria_hash"] != rule.criteria_hash:
+    elif built[0]["criteria_hash"] != result.rule.criteria_hash:
         yield "The rule has changed since the last build: this is the rule as it is now."
     if is_selected is not None and is_selected != is_member:
         yield f"The next build {'adds' if is_selected else 'removes'} the customer."
 
 
-_WITHOUT_VERDICT = {
+_STATUSES = {
+    "stale": "The rule reads a segment that cannot be used, by the members that that one keeps.",
     "invalid": "The rule cannot be used: its members stay as they were.",
     "inactive": "The segment is switched off: its members stay as they were.",
     "manual": "The segment is manual: its members are those of the application.",

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg import sql
-
 from orchestration.database import Database
 from orchestration.segments.catalogue import Catalogue, load_catalogue
-from orchestration.segments.criteria import Node
+from orchestration.segments.draft import assess_draft
 from orchestration.segments.evaluation import Evaluation, evaluate, snapshot
 from orchestration.segments.finding import find_shop
-from orchestration.segments.words import in_words
 
 SAMPLE_SIZE = 10
 """How many customers a preview or a difference shows."""
@@ -34,15 +31,13 @@ _SIZES = """
 _OVERLAPS = """
     with members as (
         select stays.segment_id, stays.customer_id
-        from ops.segment_stays as stays
+        from pg_temp.segment_stays as stays
         where
             stays.segment_id in (
                 select segments.id from raw.customer_segments as segments
                 where segments.shop_id = %(shop_id)s and segments._deleted_at is null
             )
-            and stays.shop_id = %(shop_id)s
-            and stays.added_at <= %(as_of)s
-            and (stays.removed_at is null or stays.removed_at > %(as_of)s)
+            and stays.removed_at is null
     ),
     sizes as (
         select
@@ -64,6 +59,14 @@ _OVERLAPS = """
     where segments.shop_id = %(shop_id)s and segments._deleted_at is null
     order by in_common desc, customers desc, segments.name collate "C", segments.id
 """
+
+
+_SAMPLE = """
+    select features.shopify_customer_id, features.customer_id, {values} as values
+    from {source}
+    inner join pg_temp.int_segment_matches as matches
+        on features.customer_id = matches.customer_id
+""" + SAMPLED.format(of="features")
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ class Preview:
 def preview(
     warehouse: Database,
     shop_domain: str,
-    criteria: Node | None,
+    criteria: str,
     *,
     as_of: datetime | None = None,
     catalogue: Catalogue | None = None,
@@ -146,17 +149,19 @@ def preview(
     Args:
         warehouse: The warehouse, built.
         shop_domain: The shop.
-        criteria: The rule as `parse` returns it.
+        criteria: The rule as JSON text.
         as_of: An earlier instant for a backtest; None means the last build's.
-        catalogue: The fields that the rule was parsed with; None means the project's.
+        catalogue: What rules may read; None means the project's.
 
     Raises:
-        LoyaltyError: The shop is unknown, the warehouse not built, or `as_of` after the last build.
+        LoyaltyError: The shop is unknown, the rule cannot be used, the warehouse is not built, or
+            `as_of` is after the last build.
     """
     known = load_catalogue() if catalogue is None else catalogue
     with snapshot(warehouse) as connection:
         shop = find_shop(connection, shop_domain)
-        evaluation = evaluate(connection, shop, {0: criteria}, known, as_of=as_of)
+        rule = assess_draft(connection, shop, criteria, known)
+        evaluation = evaluate(connection, shop, [rule], known, as_of=as_of)
         (sizes,) = evaluation.rows(_SIZES)
         return Preview(
             shop_domain=shop.shop_domain,
@@ -164,7 +169,7 @@ def preview(
             as_of=evaluation.as_of,
             built_as_of=evaluation.built_as_of,
             is_backtest=evaluation.is_backtest,
-            rule_in_words=in_words(criteria, known),
+            rule_in_words=rule.words or "",
             customers=sizes["customers"],
             shop_customers=sizes["shop_customers"],
             share=share(sizes["customers"], sizes["shop_customers"]),
@@ -179,7 +184,10 @@ def preview(
                 for overlap in evaluation.rows(_OVERLAPS)
             ),
             sample=_sample(evaluation),
-            notes=_BACKTEST if evaluation.is_backtest else (),
+            notes=(
+                *(_BACKTEST if evaluation.is_backtest else ()),
+                *([f"{rule.error}."] if rule.error else []),
+            ),
         )
 
 
@@ -196,20 +204,5 @@ def share(part: int, whole: int) -> float | None:
 
 
 def _sample(evaluation: Evaluation) -> tuple[SampleCustomer, ...]:
-    (plan,) = evaluation.rows("select values_seen from pg_temp.segment_plan")
-    query = sql.SQL(
-        """
-        select features.shopify_customer_id, features.customer_id, {values} as values
-        from pg_temp.int_segment_matches as matches
-        inner join pg_temp.int_segment_parameters as parameters
-            on matches.segment_id = parameters.segment_id
-        inner join pg_temp.int_customer_features as features
-            on matches.customer_id = features.customer_id
-        {order}
-        """
-    ).format(
-        values=sql.SQL(plan["values_seen"].replace("%", "%%")),
-        order=sql.SQL(SAMPLED.format(of="features")),
-    )
-    rows = evaluation.rows(query.as_string(), sample_size=SAMPLE_SIZE)
+    rows = evaluation.values_seen(_SAMPLE, sample_size=SAMPLE_SIZE)
     return tuple(SampleCustomer(**row) for row in rows)

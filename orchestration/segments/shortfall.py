@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from orchestration.segments.criteria import Anniversary, FieldCondition, Node
+from orchestration.segments.criteria import Anniversary, EventCondition, FieldCondition, Node
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Bounds:
 
 
 def shortfall(condition: Node, seen: Any, bounds: Bounds) -> str:
-    """Says how far a condition on a field is from holding for a customer.
+    """Says how far a condition is from holding for a customer.
 
     Args:
         condition: The condition, which does not hold.
@@ -46,14 +46,14 @@ def shortfall(condition: Node, seen: Any, bounds: Bounds) -> str:
     Returns:
         The words; none where there is no distance, and the value says it all.
     """
-    op = condition.op if isinstance(condition, FieldCondition) else ""
+    op = condition.op if isinstance(condition, FieldCondition | EventCondition) else ""
     value = getattr(condition, "value", None)
     if isinstance(condition, Anniversary) and seen is not None:
         return _of_anniversary(seen, bounds)
     if isinstance(seen, datetime) and op in _OF_TIME:
         return _of_time(op, seen, bounds)
     if isinstance(seen, int | float | Decimal) and not isinstance(seen, bool):
-        return of_number(op, Decimal(seen), value)
+        return of_number(op, Decimal(str(seen)), value)
     return ""
 
 
