@@ -66,7 +66,7 @@ _SAMPLE = """
     from {source}
     inner join pg_temp.int_segment_matches as matches
         on features.customer_id = matches.customer_id
-""" + SAMPLED.format(of="features")
+"""
 
 
 @dataclass(frozen=True)
@@ -204,5 +204,5 @@ def share(part: int, whole: int) -> float | None:
 
 
 def _sample(evaluation: Evaluation) -> tuple[SampleCustomer, ...]:
-    rows = evaluation.values_seen(_SAMPLE, sample_size=SAMPLE_SIZE)
+    rows = evaluation.values_seen(_SAMPLE + SAMPLED.format(of="features"), sample_size=SAMPLE_SIZE)
     return tuple(SampleCustomer(**row) for row in rows)
