@@ -2,11 +2,12 @@
 -- joins through a plain view.
 select
     contacts.shop_id,
+    shops.shop_domain,
     contacts.customer_id,
     contacts.channel,
     contacts.address_hash
 from {{ ref('int_contact_points') }} as contacts
-inner join {{ ref('int_shops') }} as shops on contacts.shop_id = shops.shop_id
+inner join {{ ref('stg_shops') }} as shops on contacts.shop_id = shops.shop_id
 where
     contacts.has_consent
     -- Somebody of the shop refused to be contacted at this address.

@@ -3,6 +3,7 @@
 select
     stays.segment_id,
     stays.shop_id,
+    contacts.shop_domain,
     contacts.channel,
     stays.customer_id,
     contacts.address_hash

@@ -5,18 +5,17 @@
 create function ops.contact_address(channel text, address text) returns text
 language sql stable parallel safe
 return case channel
-    when 'email' then substring(
-        lower(btrim(address, E' \t\r\n\f\v\u00a0\u200b\ufeff'))
-        from '^(?=.{1,254}$)[^[:space:][:cntrl:]@,;:<>()"\\]{1,64}'
-        '@(?:[^[:space:][:cntrl:]@,;:<>()"\\.]+\.)+[^[:space:][:cntrl:]@,;:<>()"\\.]{2,63}$'
-    )
-    when 'sms' then regexp_replace(
-        substring(
-            translate(address, E' \t().-/\u00a0', '')
-            from '^(?:(?:\+|00)[1-9][0-9]{6,14}|0?[1-9][0-9]{6,13})$'
-        ),
-        '^00', '+'
-    )
+    when 'email' then case
+        when length(address) <= 254
+            and lower(btrim(address, E' \t\r\n\f\v\u00a0\u200b\ufeff'))
+            ~ '^[^[:space:][:cntrl:]@,;:<>()"\\]+@([^[:space:][:cntrl:]@,;:<>()"\\.]+\.)+[^[:space:][:cntrl:]@,;:<>()"\\.]{2,}$'
+            then lower(btrim(address, E' \t\r\n\f\v\u00a0\u200b\ufeff'))
+    end
+    when 'sms' then case
+        when translate(address, E' \t().-/\u00a0', '')
+            ~ '^((\+|00)[1-9][0-9]{6,14}|0?[1-9][0-9]{6,13})$'
+            then regexp_replace(translate(address, E' \t().-/\u00a0', ''), '^00', '+')
+    end
 end;
 
 -- The SHA-256 of an address, by which addresses are compared: of an e-mail trimmed and in lower
