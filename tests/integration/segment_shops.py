@@ -83,7 +83,11 @@ GOOD: dict[str, Any] = {
     "Bought twice": BOUGHT,
     "Bought twice lately": {**BOUGHT, **LATELY},
     "By referral": {
-        "event": "points_earned", "aggregate": "sum", "of": "points", "op": "gte", "value": 50,
+        "event": "points_earned",
+        "aggregate": "sum",
+        "of": "points",
+        "op": "gte",
+        "value": 50,
         "where": [field("source", "eq", "referral")],
     },
     "Never redeemed": {"event": "points_redeemed", "aggregate": "count", "op": "eq", "value": 0},
@@ -133,9 +137,7 @@ def tables(seed: int = 1) -> dict[str, list[dict[str, Any]]]:
         ],
         "customer_loyalty_profiles": [_customer(draw, id_, shop) for id_, shop in people],
         "point_transactions": [
-            _transaction(draw, id_ * 10 + turn, id_)
-            for id_, _ in people
-            for turn in range(8)
+            _transaction(draw, id_ * 10 + turn, id_) for id_, _ in people for turn in range(8)
         ],
         "customer_segments": SEGMENTS,
         "customer_segment_memberships": [
