@@ -126,8 +126,10 @@ def test_thousands_of_segments_in_one_cycle_or_chain_are_told_shortly() -> None:
 
 def test_rules_that_multiply_are_refused() -> None:
     results = assessed(
-        rule("s0", {"all": [VIP] * 90}), rule("s1", reads(*["s0"] * 5)), rule("s2", reads("s1", "s1"))
-    )  # fmt: skip
+        rule("s0", {"all": [VIP] * 90}),
+        rule("s1", reads(*["s0"] * 5)),
+        rule("s2", reads("s1", "s1")),
+    )
     assert results["s1"].status == "valid"
     assert results["s2"].error == (
         "criteria: 912 conditions with those of the segments that it reads; 500 at most"
