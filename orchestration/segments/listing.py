@@ -1,14 +1,17 @@
-"""What there is: the segments of the last build, with their size and state."""
+"""What there is: the fields of rules, and the segments of the last build, with size and state."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import errors
 from psycopg.rows import class_row
 
 from orchestration.database import Database
 from orchestration.errors import LoyaltyError
+from orchestration.segments.catalogue import OPERATORS, Catalogue, CatalogueField, FieldType
 
 _SEGMENTS = """
     select
@@ -54,3 +57,59 @@ def list_segments(warehouse: Database) -> list[Segment]:
                 "The warehouse has no segments yet: its models have not been built.",
                 remedy="Build them with: loyalty run",
             ) from None
+
+
+@dataclass(frozen=True)
+class FieldEntry:
+    """A field that rules may read, as a list for marketers shows it.
+
+    Attributes:
+        name: Its name in rules.
+        type: number, text, boolean or timestamp.
+        operators: What rules may ask of it.
+        label: What people call it.
+        description: What it means.
+        is_personal: Whether its value is personal data, which nothing but explanations shows.
+        example: A condition on it.
+    """
+
+    name: str
+    type: FieldType
+    operators: tuple[str, ...]
+    label: str
+    description: str
+    is_personal: bool
+    example: Mapping[str, Any]
+
+
+def list_fields(catalogue: Catalogue) -> list[FieldEntry]:
+    """Lists the customers' fields, in the order of their model."""
+    return [_entry(field) for field in catalogue.values()]
+
+
+def _entry(field: CatalogueField) -> FieldEntry:
+    return FieldEntry(
+        name=field.name,
+        type=field.type,
+        operators=OPERATORS[field.type],
+        label=field.label,
+        description=field.description,
+        is_personal=field.is_personal,
+        example={"field": field.name, **_example(field)},
+    )
+
+
+def _example(field: CatalogueField) -> dict[str, Any]:
+    match field.type:
+        case FieldType.NUMBER:
+            value = field.example if isinstance(field.example, int) else 1
+            return {"op": "gte" if value else "eq", "value": value}
+        case FieldType.TEXT:
+            return {"op": "eq", "value": field.example} if field.example else {"op": "is_set"}
+        case FieldType.BOOLEAN:
+            return {"op": "is_true"}
+        case FieldType.TIMESTAMP:
+            window = {"value": 30, "unit": "day"}
+            if field.is_personal:
+                return {"op": "anniversary_within_next", **window}
+            return {"op": "within_next" if field.is_known_ahead else "within_last", **window}

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.segments import RuleError, assess, in_words, load_catalogue, parse
-from orchestration.segments.compiler import StoredRule
+from orchestration.segments import RuleError, StoredRule, assess, in_words, load_catalogue, parse
 
 CATALOGUE = load_catalogue()
 FLAG = '{"field": "is_vip", "op": "is_true"}'
@@ -173,13 +172,6 @@ def test_what_is_no_rule_at_all_says_so(rule: str | None, error: str) -> None:
 def test_a_zero_is_zero_however_it_is_written(zero: str) -> None:
     rule = parse(f'{{"field": "points_balance", "op": "gt", "value": {zero}}}', CATALOGUE)
     assert in_words(rule, CATALOGUE) == "Points balance over 0"
-
-
-def test_conditions_that_this_version_does_not_evaluate_are_named() -> None:
-    event = '{"all": [{"event": "points_earned", "aggregate": "count", "op": "eq", "value": 0}]}'
-    assert error_of(event) == "all[0]: event conditions are not available in this version"
-    segment = '{"not": {"segment": "Winback sent"}}'
-    assert error_of(segment) == "not: segment conditions are not available in this version"
 
 
 def test_groups_nest_to_depth_eight() -> None:

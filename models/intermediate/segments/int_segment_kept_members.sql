@@ -1,0 +1,144 @@
+-- One row per shop and customer who is or was in a segment that a rule of the shop names, as far as
+-- its members are kept and not computed: which of the shop's reference tests hold.
+with
+
+evaluation as (
+
+    select {{ as_of() }} as as_of
+
+),
+
+tests as (
+
+    select * from {{ source('ops', 'segment_reference_tests') }}
+
+),
+
+rules as (
+
+    select
+        segment_id,
+        rule_status
+    from {{ ref('int_segment_rules') }}
+
+),
+
+shops as (
+
+    select * from {{ ref('int_shops') }}
+
+),
+
+application_members as (
+
+    select * from {{ ref('int_segment_application_members') }}
+
+),
+
+localized as (
+
+    select
+        tests.shop_id,
+        tests.test_id,
+        tests.segment_id,
+        tests.is_current,
+        tests.window_values[1] as window_value,
+        tests.window_units[1] as window_unit,
+        rules.rule_status = 'manual' as is_manual,
+        evaluation.as_of,
+        shops.timezone,
+        {{ local_date('evaluation.as_of', 'shops.timezone') }} as today
+    from tests
+    inner join rules on tests.segment_id = rules.segment_id
+    inner join shops on tests.shop_id = shops.shop_id
+    cross join evaluation
+
+),
+
+resolved as (
+
+    select
+        localized.shop_id,
+        localized.test_id,
+        localized.segment_id,
+        localized.is_current,
+        localized.is_manual,
+        {{ segment_window_start('localized.window_value', 'localized.window_unit', 'localized') }}
+            as starts_at
+    from localized
+
+),
+
+-- A member of the application who has no stay yet: segment_stays opens one in this build.
+unrecorded as (
+
+    select
+        application_members.segment_id,
+        application_members.shop_id,
+        application_members.customer_id
+    from application_members
+    left join {{ segment_kept_stays() }} as stays
+        on
+            application_members.segment_id = stays.segment_id
+            and application_members.customer_id = stays.customer_id
+    where stays.customer_id is null
+
+),
+
+stays as (
+
+    select
+        segment_id,
+        shop_id,
+        customer_id,
+        removed_at
+    from {{ segment_kept_stays() }}
+    union all
+    select
+        segment_id,
+        shop_id,
+        customer_id,
+        null::timestamptz as removed_at
+    from unrecorded
+
+),
+
+-- A manual segment's present members are the application's own, whatever stays are open.
+holding as (
+
+    select
+        resolved.shop_id,
+        resolved.test_id,
+        stays.customer_id
+    from resolved
+    inner join stays
+        on
+            resolved.segment_id = stays.segment_id
+            and resolved.shop_id = stays.shop_id
+    where
+        (resolved.is_current and not resolved.is_manual and stays.removed_at is null)
+        or (
+            resolved.starts_at is not null
+            -- The instant of leaving counts, so that building twice at one as_of says the same.
+            and (stays.removed_at is null or stays.removed_at >= resolved.starts_at)
+        )
+    union all
+    select
+        resolved.shop_id,
+        resolved.test_id,
+        application_members.customer_id
+    from resolved
+    inner join application_members
+        on
+            resolved.segment_id = application_members.segment_id
+            and resolved.shop_id = application_members.shop_id
+    where resolved.is_current and resolved.is_manual
+
+)
+
+select
+    shop_id,
+    customer_id,
+    array_agg(distinct test_id order by test_id) as tests
+from holding
+group by shop_id, customer_id
