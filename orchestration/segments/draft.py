@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from orchestration.errors import LoyaltyError
-from orchestration.segments.assessment import RuleResult, StoredRule, assess_all
+from orchestration.segments.assessment import RuleResult, StoredRule, assess_all, references
 from orchestration.segments.binding import Target
 from orchestration.segments.catalogue import Catalogue
 from orchestration.segments.compiler import read_rules
 from orchestration.segments.criteria import Node
+from orchestration.segments.errors import RuleError
 from orchestration.segments.evaluation import Connection
 from orchestration.segments.finding import Shop
+from orchestration.segments.parsing import parse
 from orchestration.segments.predicate import compile_criteria
 from orchestration.segments.words import in_words
 
@@ -39,20 +41,37 @@ def assess_draft(
     Raises:
         LoyaltyError: The rule cannot be used; the message names the place in the JSON.
     """
-    others = read_rules(connection, shop.shop_id)
+    rules = read_rules(connection, shop.shop_id)
     draft = StoredRule(0, shop.shop_id, shop.shop_domain, _NAME, None, None, True, True)
-    for rule in others:
+    for rule in rules:
         if rule.segment_id == segment_id:
             draft = replace(rule, is_active=True, is_automatic=True)
     draft = replace(draft, criteria=criteria)
-    kept = [rule for rule in others if rule.segment_id != draft.segment_id]
-    result = assess_all([draft, *kept], catalogue)[0]
+    result = assess_beside(draft, rules, catalogue)[0]
     if result.compiled is None:
         raise LoyaltyError(
             f"The rule cannot be used in {shop.shop_domain}: {result.error}.",
             remedy="What rules may say: docs/marketers.md, or loyalty segments fields",
         )
     return result
+
+
+def assess_beside(
+    rule: StoredRule, rules: Sequence[StoredRule], catalogue: Catalogue
+) -> list[RuleResult]:
+    """Says what a rule is worth, and all rules of its shop where it may depend on them.
+
+    Args:
+        rule: The rule, the first of the results.
+        rules: All rules of its shop; one of the same segment is left out.
+        catalogue: The fields and events that rules may read.
+    """
+    try:
+        is_alone = not references(parse(rule.criteria, catalogue))
+    except RuleError:
+        is_alone = True
+    others = [] if is_alone else [one for one in rules if one.segment_id != rule.segment_id]
+    return assess_all([rule, *others], catalogue)
 
 
 def part_of_rule(

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from orchestration.database import Database
-from orchestration.segments.assessment import RuleResult, assess_all, targets_of
+from orchestration.segments.assessment import RuleResult, targets_of
 from orchestration.segments.catalogue import Catalogue, load_catalogue
 from orchestration.segments.compiler import read_rules
 from orchestration.segments.criteria import (
@@ -20,7 +20,7 @@ from orchestration.segments.criteria import (
     Node,
     children,
 )
-from orchestration.segments.draft import part_of_rule
+from orchestration.segments.draft import assess_beside, part_of_rule
 from orchestration.segments.errors import Path, render_path
 from orchestration.segments.evaluation import Evaluation, evaluate, snapshot
 from orchestration.segments.finding import (
@@ -160,8 +160,10 @@ def explain(
         found = find_segment(connection, segment, given_shop)
         shop = given_shop or shop_of(connection, found.shop_id)
         person = find_customer(connection, customer, shop)
-        results = assess_all(read_rules(connection, shop.shop_id), known)
-        (result,) = (one for one in results if one.rule.segment_id == found.segment_id)
+        rules = read_rules(connection, shop.shop_id)
+        (rule,) = (one for one in rules if one.segment_id == found.segment_id)
+        results = assess_beside(rule, rules, known)
+        result = results[0]
         criteria = result.criteria if result.compiled else None
         leaves = [] if criteria is None else list(_leaves(criteria))
         targets = targets_of(results)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, meta, nodes
+from jinja2 import StrictUndefined, Template, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from orchestration.settings import PROJECT_DIR
@@ -33,11 +33,40 @@ def render(model: str, names: Mapping[str, Any]) -> str:
         FileNotFoundError: There is no such model.
         jinja2.UndefinedError: The model uses a name that is neither given nor a macro.
     """
-    path = _model_file(model)
-    used: dict[str, str] = {}
-    _collect_macros(path.read_text(encoding="utf-8"), names, used)
-    source = "".join(used.values()) + path.read_text(encoding="utf-8")
-    return _JINJA.from_string(source).render(names)
+    template, calls = _read(_model_file(model))
+    macros = _macros(_needed(calls, frozenset(names)))
+    known = {**names, **vars(macros.make_module(dict(names)))}
+    return template.render(known)
+
+
+# Parsing takes longer than all that PostgreSQL has to do, so each file is parsed once.
+@cache
+def _read(path: Path) -> tuple[Template, frozenset[str]]:
+    """A file as a template, and the names that it needs."""
+    text = path.read_text(encoding="utf-8")
+    tree = _JINJA.parse(text)
+    names = frozenset(meta.find_undeclared_variables(tree))
+    return _JINJA.from_string(tree), names
+
+
+@cache
+def _needed(calls: frozenset[str], given: frozenset[str]) -> tuple[Path, ...]:
+    """The files of the project's macros that some names call, and of those that these call."""
+    needed: dict[Path, None] = {}
+    pending = sorted(calls)
+    while pending:
+        name = pending.pop()
+        path = MACROS / f"{name}.sql"
+        if name not in given and path not in needed and path.exists():
+            needed[path] = None
+            pending.extend(sorted(_read(path)[1]))
+    return tuple(sorted(needed))
+
+
+@cache
+def _macros(paths: tuple[Path, ...]) -> Template:
+    """The macros of some files, which may call each other."""
+    return _JINJA.from_string("".join(path.read_text(encoding="utf-8") for path in paths))
 
 
 @cache
@@ -47,21 +76,12 @@ def _model_file(model: str) -> Path:
     raise FileNotFoundError(f"{model}.sql is not in {MODELS.name}/")
 
 
-def _collect_macros(source: str, given: Mapping[str, Any], used: dict[str, str]) -> None:
-    """Adds the project's macros that a source calls, and those that they call, to `used`."""
-    for name in sorted(meta.find_undeclared_variables(_JINJA.parse(source))):
-        path = MACROS / f"{name}.sql"
-        if name in given or name in used or not path.exists():
-            continue
-        used[name] = ""  # it may call itself
-        text = path.read_text(encoding="utf-8")
-        _collect_macros(text, given, used)
-        used[name] = text
-
-
-def referenced(model: str) -> Iterator[str]:
+@cache
+def referenced(model: str) -> frozenset[str]:
     """The models and seeds that a model's file refers to."""
     tree = _JINJA.parse(_model_file(model).read_text(encoding="utf-8"))
-    for call in tree.find_all(nodes.Call):
-        if isinstance(call.node, nodes.Name) and call.node.name == "ref":
-            yield str(call.args[0].as_const())
+    return frozenset(
+        str(call.args[0].as_const())
+        for call in tree.find_all(nodes.Call)
+        if isinstance(call.node, nodes.Name) and call.node.name == "ref"
+    )

@@ -69,70 +69,64 @@ resolved as (
 
 ),
 
--- A member of the application who has no stay yet: segment_stays opens one in this build.
-unrecorded as (
+recorded as (
 
-    select
-        application_members.segment_id,
-        application_members.shop_id,
-        application_members.customer_id
-    from application_members
-    left join {{ segment_kept_stays() }} as stays
-        on
-            application_members.segment_id = stays.segment_id
-            and application_members.customer_id = stays.customer_id
-    where stays.customer_id is null
+    select distinct
+        segment_id,
+        customer_id
+    from {{ segment_kept_stays() }}
 
 ),
 
-stays as (
+-- Stays, and the application's own members: of one without a stay, segment_stays opens it in this
+-- build.
+kept as (
 
     select
         segment_id,
         shop_id,
         customer_id,
-        removed_at
+        removed_at,
+        false as is_of_application,
+        true as is_recorded
     from {{ segment_kept_stays() }}
     union all
     select
-        segment_id,
-        shop_id,
-        customer_id,
-        null::timestamptz as removed_at
-    from unrecorded
+        application_members.segment_id,
+        application_members.shop_id,
+        application_members.customer_id,
+        null::timestamptz as removed_at,
+        true as is_of_application,
+        recorded.customer_id is not null as is_recorded
+    from application_members
+    left join recorded
+        on
+            application_members.segment_id = recorded.segment_id
+            and application_members.customer_id = recorded.customer_id
 
 ),
 
--- A manual segment's present members are the application's own, whatever stays are open.
 holding as (
 
     select
         resolved.shop_id,
         resolved.test_id,
-        stays.customer_id
+        kept.customer_id
     from resolved
-    inner join stays
+    inner join kept
         on
-            resolved.segment_id = stays.segment_id
-            and resolved.shop_id = stays.shop_id
+            resolved.segment_id = kept.segment_id
+            and resolved.shop_id = kept.shop_id
     where
-        (resolved.is_current and not resolved.is_manual and stays.removed_at is null)
-        or (
-            resolved.starts_at is not null
+        case
+            -- A manual segment's present members are these, whatever stays are open.
+            when kept.is_of_application
+                then not kept.is_recorded or (resolved.is_current and resolved.is_manual)
+            when resolved.is_current and not resolved.is_manual and kept.removed_at is null
+                then true
             -- The instant of leaving counts, so that building twice at one as_of says the same.
-            and (stays.removed_at is null or stays.removed_at >= resolved.starts_at)
-        )
-    union all
-    select
-        resolved.shop_id,
-        resolved.test_id,
-        application_members.customer_id
-    from resolved
-    inner join application_members
-        on
-            resolved.segment_id = application_members.segment_id
-            and resolved.shop_id = application_members.shop_id
-    where resolved.is_current and resolved.is_manual
+            else coalesce(kept.removed_at, 'infinity') >= resolved.starts_at
+        end
 
 )
 
