@@ -59,8 +59,7 @@ create view marts.loyalty_analytics as
 select analytics_rows.*, date::timestamp at time zone timezone as period_starts_at
 from marts.analytics_rows inner join marts.dim_shops using (shop_id);
 create table staging.stg_campaigns (
-    campaign_id bigint primary key, shop_id bigint, name text, rules json, status text,
-    max_participants bigint
+    campaign_id bigint primary key, shop_id bigint, name text, rules json, status text
 );
 """
 
@@ -214,7 +213,6 @@ class World:
             "name": f"campaign {campaign_id}",
             "rules": text,
             "status": values.pop("status", "active"),
-            "max_participants": values.pop("max_participants", None),
         }
         times = {"start_date": AS_OF, "end_date": AS_OF + timedelta(days=1)}
         self.insert("campaigns", id=campaign_id, **common, **times, **values)

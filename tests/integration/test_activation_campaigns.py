@@ -34,7 +34,7 @@ def audience(world: World, campaign_id: int) -> tuple[Any, ...]:
 
 
 def test_an_audience_is_the_members_of_all_segments_that_the_rules_name(shop: World) -> None:
-    rules = '{"target_segments":["Silver",  "Gold"], "channel":"email"}'
+    rules = '{"target_segments":["Silver",  "Gold"], "colour":"email"}'
     shop.campaign(5, 1, rules, target_all_customers=True)
     result = shop.activate()
     assert [(c.status, c.audience) for c in result.campaigns] == [("written", 6)]

@@ -37,6 +37,7 @@ activate(
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that a test can live with."""
     monkeypatch.setattr(session, "LOCK_TIMEOUT", "30ms")
+    monkeypatch.setattr(session, "SHORT_LOCK_TIMEOUT", "30ms")
     monkeypatch.setattr(session, "WAIT_SECONDS", 0.001)
 
 

@@ -78,7 +78,7 @@ SEGMENTS = {(1, "Gold"): 10, (1, "Silver"): 11, (2, "Gold"): 20}
 def test_a_campaigns_segments_are_found_by_name_in_its_own_shop(
     rules: str, ids: tuple[int, ...], problem: str | None
 ) -> None:
-    [target] = campaigns.targets([(5, 1, "Spring", rules, None)], SEGMENTS)
+    [target] = campaigns.targets([(5, 1, "Spring", rules)], SEGMENTS)
     assert target.segment_ids == ids
     assert (target.problem is None) if problem is None else (problem in (target.problem or ""))
 
@@ -94,4 +94,4 @@ def test_a_campaigns_segments_are_found_by_name_in_its_own_shop(
     ],
 )
 def test_a_campaign_that_names_no_segment_is_none_of_ours(rules: str) -> None:
-    assert campaigns.targets([(5, 1, "Spring", rules, None)], SEGMENTS) == []
+    assert campaigns.targets([(5, 1, "Spring", rules)], SEGMENTS) == []
