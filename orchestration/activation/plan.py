@@ -96,6 +96,26 @@ class Plan:
     audiences: Mapping[int, Audience] = field(default_factory=dict)
 
     @property
+    def metadata(self) -> Mapping[str, int | str]:
+        """The plan in numbers."""
+        live = [entry for entry in self.segments if entry.live]
+        return {
+            "segments_as_of": self.scope.segments_as_of.isoformat(),
+            "analytics_as_of": self.scope.analytics_as_of.isoformat(),
+            "segments": len(live),
+            "members_to_add": sum(entry.change.added for entry in live),
+            "members_to_remove": sum(entry.change.removed for entry in live),
+            "members_to_refresh": sum(entry.refreshed for entry in live),
+            "counters_to_write": sum(entry.counters_differ for entry in live),
+            "periods_to_write": sum(
+                rows
+                for action, rows in self.period_actions.items()
+                if action in ("insert", "update", "delete")
+            ),
+            "audiences_to_write": sum(a.action == "update" for a in self.audiences.values()),
+        }
+
+    @property
     def member_lines(self) -> Spool:
         """Membership rows."""
         return Spool(self.folder / "members")

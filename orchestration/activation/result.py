@@ -41,6 +41,16 @@ class SegmentResult:
     reason: str | None = None
 
     @property
+    def rows(self) -> int:
+        """Membership rows written."""
+        return self.added + self.removed + self.refreshed
+
+    @property
+    def is_news(self) -> bool:
+        """Whether anything was written, or is to be explained."""
+        return bool(self.rows or self.counters_written or self.reason or self.status != "done")
+
+    @property
     def status(self) -> str:
         """`held`, `failed`, or `done`."""
         if self.held or self.counters_held:
@@ -153,6 +163,43 @@ class ActivationResult:
             if c.status in ("held", "failed")
         ]
         return found
+
+    @property
+    def notable(self) -> list[dict[str, int | str]]:
+        """The problems for machines: ids and counts only, no name and no message."""
+        found: list[dict[str, int | str]] = [
+            {
+                "subject": "segment",
+                "shop_id": s.shop_id,
+                "segment_id": s.segment_id,
+                "status": s.status,
+                "rows": s.held or s.failed,
+            }
+            for s in self.segments
+            if s.status != "done"
+        ]
+        found += [
+            {"subject": "loyalty_analytics", "status": status, "rows": rows}
+            for status, rows in (("held", self.analytics.held), ("failed", self.analytics.failed))
+            if rows
+        ]
+        found += [
+            {
+                "subject": "campaign",
+                "shop_id": c.shop_id,
+                "campaign_id": c.campaign_id,
+                "status": c.status,
+            }
+            for c in self.campaigns
+            if c.status in ("held", "failed")
+        ]
+        return found
+
+    def news(self, most: int) -> list[SegmentResult]:
+        """The segments that something is to be said of, the gravest first, at most so many."""
+        found = [s for s in self.segments if s.is_news]
+        found.sort(key=lambda s: (s.status != "done", s.held + s.failed, s.rows), reverse=True)
+        return found[:most]
 
     def metadata(self, table: str) -> Mapping[str, int | str]:
         """Numbers about one of the four operational tables that activation writes."""

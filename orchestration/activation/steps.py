@@ -21,8 +21,8 @@ from orchestration.activation import (
     counters,
     memberships,
     privileges,
+    records,
 )
-from orchestration.activation import record as records
 from orchestration.activation.batches import Writer, Written
 from orchestration.activation.outcome import Outcome, result_of
 from orchestration.activation.pace import Pace, Patience
