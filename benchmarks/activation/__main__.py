@@ -35,7 +35,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--changes", type=int, default=1_000_000, help="membership rows to be changed"
     )
-    parser.add_argument("--segments", type=int, default=4, help="segments of each shop")
+    parser.add_argument("--segments", type=int, default=6, help="segments of each shop")
     parser.add_argument("--load", type=int, default=300, help="the load's transactions per second")
     parser.add_argument(
         "--pace", type=int, default=20_000, help="rows per second of the paced activation"

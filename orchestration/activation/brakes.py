@@ -23,6 +23,17 @@ class MembershipChange:
     added: int
     removed: int
 
+    def beyond(self, approved: MembershipChange) -> MembershipChange:
+        """What of it is new, where an earlier change was approved and maybe not completed."""
+        return MembershipChange(
+            active=max(self.active, approved.active),
+            added=max(0, self.added - approved.added),
+            removed=max(0, self.removed - approved.removed),
+        )
+
+
+NOTHING_APPROVED = MembershipChange(active=0, added=0, removed=0)
+
 
 @dataclass(frozen=True)
 class RevenueChange:

@@ -11,7 +11,7 @@ from pathlib import Path
 from psycopg.sql import SQL, Literal
 
 from orchestration.activation import analytics, campaigns, counters, memberships
-from orchestration.activation.brakes import MembershipChange, RevenueChange
+from orchestration.activation.brakes import NOTHING_APPROVED, MembershipChange, RevenueChange
 from orchestration.activation.campaigns import Audience, Target
 from orchestration.activation.session import Connection
 from orchestration.activation.source import Scope, Segment, Warehouse
@@ -30,6 +30,7 @@ class SegmentPlan:
         later_than_built: As of when the application's counters are, where that is after the build.
         counters_differ: They are to be written, too.
         wanted: Members in the warehouse.
+        approved: What the brakes let through earlier, where no run has completed it yet.
         refreshed: Active rows to correct.
         unchanged: Members whose row is right.
         skipped: Members that the application has no customer for in the segment's shop.
@@ -43,6 +44,7 @@ class SegmentPlan:
     counters_differ: bool
     wanted: int
     change: MembershipChange
+    approved: MembershipChange
     refreshed: int
     unchanged: int
     skipped: int
@@ -166,6 +168,12 @@ def _plan_members(plan: Plan, warehouse: Warehouse, application: Connection, sch
     application.execute(counters.live_segments(schema, plan.scope.segments_as_of))
     application.execute(memberships.member_changes(schema, plan.scope.segments_as_of))
     by_id = {segment.segment_id: segment for segment in plan.scope.segments}
+    approved = {
+        segment_id: MembershipChange(active=active, added=added, removed=removed)
+        for segment_id, active, added, removed in warehouse.execute(
+            "select segment_id, active, added, removed from ops.activation_approvals"
+        )
+    }
     for row in application.execute(memberships.member_counts(schema)):
         segment_id, live, fits, later_than_built, differs, active, wanted, *changes = row
         added, removed, refreshed, unlike, skipped, later = changes
@@ -178,6 +186,7 @@ def _plan_members(plan: Plan, warehouse: Warehouse, application: Connection, sch
                 counters_differ=differs,
                 wanted=wanted,
                 change=MembershipChange(active=active, added=added, removed=removed),
+                approved=approved.get(segment_id, NOTHING_APPROVED),
                 refreshed=refreshed,
                 unchanged=wanted - unlike if live else 0,
                 skipped=skipped if live else wanted,

@@ -125,6 +125,12 @@ def apply(
         run_id = records.start(marts, plan.scope)
         writer = Writer(session, schema, lock.require, Pace(max_rows_per_second), Patience())
         with _aborted_by_errors(marts, run_id):
+            approved = {
+                entry.segment.segment_id: entry.change
+                for entry in plan.segments
+                if entry.rows and entry.segment.segment_id not in verdict.segments
+            }
+            records.approve(marts, run_id, approved)
             return Applied(run_id, started_at, _write_all(writer, marts, plan, verdict))
 
 

@@ -47,7 +47,7 @@ def _why_held(entry: SegmentPlan, as_of: datetime, allow_large_changes: bool) ->
             f"the application has it as of {entry.later_than_built.isoformat()}, which is after "
             f"this build's {as_of.isoformat()}; `loyalty run` builds the present"
         )
-    return None if allow_large_changes else hold_membership(entry.change)
+    return None if allow_large_changes else hold_membership(entry.change.beyond(entry.approved))
 
 
 def _campaigns_held(plan: Plan, segments: Mapping[int, str]) -> dict[int, str]:

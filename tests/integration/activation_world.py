@@ -97,7 +97,7 @@ class World:
             "truncate marts.dim_shops, marts.customer_segments, marts.analytics_rows,"
             " marts.customer_segment_memberships, staging.stg_campaigns, ops.activations,"
             " ops.activation_runs, ops.activation_state, ops.activated_segments,"
-            " ops.activated_analytics restart identity"
+            " ops.activated_analytics, ops.activation_approvals restart identity"
         )
         self.marts.execute("delete from ops.model_watermarks")
         self.built(AS_OF)
