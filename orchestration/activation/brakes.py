@@ -16,6 +16,14 @@ REVENUE_SHARE = Decimal("0.2")
 
 
 @dataclass(frozen=True)
+class Approval:
+    """What was let through for one segment, and may not be written completely yet."""
+
+    added: int = 0
+    removed: int = 0
+
+
+@dataclass(frozen=True)
 class MembershipChange:
     """What would become of one segment: active rows in the application now, coming and going."""
 
@@ -23,16 +31,13 @@ class MembershipChange:
     added: int
     removed: int
 
-    def beyond(self, approved: MembershipChange) -> MembershipChange:
-        """What of it is new, where an earlier change was approved and maybe not completed."""
+    def beyond(self, approved: Approval) -> MembershipChange:
+        """What of it is new, where an earlier change was let through and maybe not completed."""
         return MembershipChange(
-            active=max(self.active, approved.active),
+            active=self.active,
             added=max(0, self.added - approved.added),
             removed=max(0, self.removed - approved.removed),
         )
-
-
-NOTHING_APPROVED = MembershipChange(active=0, added=0, removed=0)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from psycopg.sql import SQL, Literal
 
 from orchestration.activation import analytics, campaigns, counters, memberships
-from orchestration.activation.brakes import NOTHING_APPROVED, MembershipChange, RevenueChange
+from orchestration.activation.brakes import Approval, MembershipChange, RevenueChange
 from orchestration.activation.campaigns import Audience, Target
 from orchestration.activation.session import Connection
 from orchestration.activation.source import Scope, Segment, Warehouse
@@ -44,7 +44,7 @@ class SegmentPlan:
     counters_differ: bool
     wanted: int
     change: MembershipChange
-    approved: MembershipChange
+    approved: Approval
     refreshed: int
     unchanged: int
     skipped: int
@@ -169,9 +169,9 @@ def _plan_members(plan: Plan, warehouse: Warehouse, application: Connection, sch
     application.execute(memberships.member_changes(schema, plan.scope.segments_as_of))
     by_id = {segment.segment_id: segment for segment in plan.scope.segments}
     approved = {
-        segment_id: MembershipChange(active=active, added=added, removed=removed)
-        for segment_id, active, added, removed in warehouse.execute(
-            "select segment_id, active, added, removed from ops.activation_approvals"
+        segment_id: Approval(added=added, removed=removed)
+        for segment_id, added, removed in warehouse.execute(
+            "select segment_id, added, removed from ops.activation_approvals"
         )
     }
     for row in application.execute(memberships.member_counts(schema)):
@@ -186,7 +186,7 @@ def _plan_members(plan: Plan, warehouse: Warehouse, application: Connection, sch
                 counters_differ=differs,
                 wanted=wanted,
                 change=MembershipChange(active=active, added=added, removed=removed),
-                approved=approved.get(segment_id, NOTHING_APPROVED),
+                approved=approved.get(segment_id, Approval()),
                 refreshed=refreshed,
                 unchanged=wanted - unlike if live else 0,
                 skipped=skipped if live else wanted,

@@ -54,15 +54,15 @@ def approve(warehouse: Warehouse, run_id: int, changes: Mapping[int, MembershipC
         run_id: The run that is to write it.
         changes: The changes by segment.
     """
-    rows = [(s, change.active, change.added, change.removed) for s, change in changes.items()]
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
+    rows = [(segment_id, c.added, c.removed) for segment_id, c in changes.items()]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
     warehouse.execute(
-        "insert into ops.activation_approvals (segment_id, run_id, active, added, removed)"
-        " select approved.segment_id, %s, approved.active, approved.added, approved.removed"
-        " from unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])"
-        " as approved (segment_id, active, added, removed)"
+        "insert into ops.activation_approvals (segment_id, run_id, added, removed)"
+        " select approved.segment_id, %s, approved.added, approved.removed"
+        " from unnest(%s::bigint[], %s::bigint[], %s::bigint[])"
+        " as approved (segment_id, added, removed)"
         " on conflict (segment_id) do update set run_id = excluded.run_id,"
-        " active = excluded.active, added = excluded.added, removed = excluded.removed",
+        " added = excluded.added, removed = excluded.removed",
         [run_id, *columns],
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -254,6 +256,31 @@ def _insert(
         ),
         list(values.values()),
     )
+
+
+@contextmanager
+def locked(world: World, query: str, *parameters: Any) -> Iterator[psycopg.Connection[Any]]:
+    """Another connection of the application, holding what the query locks."""
+    with world.operational.connect() as other:
+        other.execute(query.encode(), parameters)
+        yield other
+
+
+def wait_until_blocked(world: World) -> int:
+    """Waits until an activation waits for a lock; gives the server process's id."""
+    while True:
+        rows = world.rows(
+            "select pid from pg_stat_activity where application_name = 'loyalty-activation'"
+            " and wait_event_type = 'Lock' and datname = current_database()"
+        )
+        if rows:
+            return int(rows[0][0])
+
+
+@contextmanager
+def in_background(world: World) -> Iterator[Future[Any]]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(world.activate)
 
 
 @pytest.fixture(scope="module")

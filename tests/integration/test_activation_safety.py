@@ -8,14 +8,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from activation_world import World, new_world, shared_world, world
+from activation_world import (
+    World,
+    in_background,
+    locked,
+    new_world,
+    shared_world,
+    wait_until_blocked,
+    world,
+)
 from cutting_proxy import Cut, through_proxy
 from psycopg import sql
 
@@ -80,31 +87,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "BATCH_ROWS", 50)
-
-
-@contextmanager
-def locked(world: World, query: str, *parameters: Any) -> Iterator[psycopg.Connection[Any]]:
-    """Another connection of the application, holding what the query locks."""
-    with world.operational.connect() as other:
-        other.execute(query.encode(), parameters)
-        yield other
-
-
-def wait_until_blocked(world: World) -> int:
-    """Waits until an activation waits for a lock; gives the server process's id."""
-    while True:
-        rows = world.rows(
-            "select pid from pg_stat_activity where application_name = 'loyalty-activation'"
-            " and wait_event_type = 'Lock' and datname = current_database()"
-        )
-        if rows:
-            return int(rows[0][0])
-
-
-@contextmanager
-def in_background(world: World) -> Iterator[Future[Any]]:
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(world.activate)
 
 
 def two_shops(world: World, members: int = 100) -> None:
@@ -221,6 +203,25 @@ def test_after_a_kill_the_next_run_finishes(world: World) -> None:
         ("aborted",),
         ("done",),
     ]
+
+
+def test_the_rest_of_a_first_write_is_not_held_as_a_large_change(world: World) -> None:
+    two_shops(world, 400)
+    world.members(20, [10_151], is_active=False)
+    row = "select from customer_segment_memberships where customer_id = 10151 for update"
+    with locked(world, row):
+        process = started(world, batch_rows=150)
+        wait_until_blocked(world)
+        process.kill()
+        process.wait()
+    assert 0 < len(world.active(20)) < 151
+    world.customers(2, range(20_000, 20_700))
+    world.stays(20, 2, range(20_000, 20_700))
+    assert "gain" in str(world.activate(dry_run=True).problems)  # that many nobody approved
+    world.marts.execute("delete from marts.customer_segment_memberships where customer_id >= 20000")
+    assert world.activate().problems == []
+    assert complete(world, 400)
+    assert world.marts.execute("select count(*) from ops.activation_approvals").fetchone() == (0,)
 
 
 @pytest.mark.parametrize("constrained", [True, False])

@@ -3,7 +3,6 @@
 create table ops.activation_approvals (
     segment_id bigint primary key,
     run_id bigint not null,
-    active bigint not null,
     added bigint not null,
     removed bigint not null
 );
