@@ -46,7 +46,8 @@ WEIGHTS = {
 TELLING = {
     "point_transactions": "customer_id transaction_type points_amount points_balance_after source"
     " order_id campaign_id redemption_id expires_at expired_at created_at",
-    "customer_loyalty_profiles": "shop_id points_balance current_tier_id is_active created_at",
+    "customer_loyalty_profiles": "shop_id points_balance current_tier_id is_active created_at"
+    " email phone email_opt_in sms_opt_in",
     "customer_tier_history": "customer_id tier_id achieved_at ended_at reason is_current",
     "redemption_logs": "customer_id reward_id status points_spent discount_amount used_at"
     " used_order_id expires_at redeemed_at",
@@ -79,9 +80,12 @@ WORDS: Mapping[str, list[Any]] = {
     "period_type": ["daily", "weekly", "monthly"],
     "ip_address": [None, "10.0.0.1", "10.0.0.2", "::1"],
     "user_agent": [None, "one", "another"],
+    "email": [None, "ada@example.com", " Ada@Example.com", "grace@example.com", "no address"],
+    "phone": [None, "+1 555 010 0199", "0015550100199", "+15550100200", "n/a"],
     "criteria": [
         {"field": "points_balance", "op": "gt", "value": 0},
         {"field": "last_order_at", "op": "within_last", "value": 30, "unit": "day"},
+        {"field": "points_expiring_30d", "op": "gt", "value": 0},
         {"field": "no such field", "op": "gt", "value": 0},
         {
             "event": "points_earned",
@@ -113,6 +117,8 @@ WORDS: Mapping[str, list[Any]] = {
     "target_tier_ids": [None, [1, 2], []],
     "target_customer_ids": [None, [1, 5, 9], []],
 }
+
+OPT_INS = ("email_opt_in", "sms_opt_in")
 
 NUMBERS = {
     "points_amount": [*range(1, 60), *(-n for n in range(1, 30))],
@@ -163,6 +169,9 @@ def live_history(seed: int, customers: int = 6) -> LiveHistory:
     # the next one would touch nearly everybody.
     live = LiveHistory(begins + timedelta(hours=1), history.tables)
     _part_orders(live, draw)
+    for person in live.rows("customer_loyalty_profiles"):
+        person.update({name: draw.choice(WORDS[name]) for name in ("email", "phone")})
+        person.update({name: draw.choice([None, True, True, False]) for name in OPT_INS})
     shops = live.rows("shops")
     for index, shop in enumerate(shops):
         for kind, criteria in enumerate(WORDS["criteria"][: 4 * (index + 1)]):
