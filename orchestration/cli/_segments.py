@@ -97,6 +97,11 @@ def shown(value: Any, timezone: str) -> str:
     return plain(value_in_words(value, ZoneInfo(timezone)))
 
 
+def moment(instant: datetime, timezone: str) -> str:
+    """An instant that a result stands for, in the shop's time."""
+    return f"{shown(instant, timezone)} {timezone}"
+
+
 def instants(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values that a rule saw, with their instants as such."""
     return {name: _instant(value) for name, value in values.items()}

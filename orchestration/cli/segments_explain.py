@@ -9,8 +9,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from orchestration.cli._frame import Json, databases, out, plain, print_json
-from orchestration.cli._segments import Segment, Shop, document, shown
-from orchestration.segments import Explanation, Verdict, iso
+from orchestration.cli._segments import Segment, Shop, document, moment, shown
+from orchestration.segments import Explanation, Verdict
 from orchestration.segments import explain as explain_membership
 
 
@@ -41,9 +41,8 @@ def explain(
 def _show(result: Explanation) -> None:
     who = f"Customer {result.shopify_customer_id or ''} (profile {result.customer_id})"
     verb = "is" if result.is_member else "is not"
-    out.print(
-        Text(plain(f"{who} of {result.shop_domain} {verb} in {result.name}, {iso(result.as_of)}."))
-    )
+    out.print(Text(plain(f"{who} of {result.shop_domain} {verb} in {result.name}.")))
+    out.print(f"As of {moment(result.as_of, result.timezone)}:", markup=False)
     for note in result.notes:
         out.print(Text(note, style="yellow"))
     if result.rule_error:

@@ -19,6 +19,7 @@ from orchestration.cli._segments import (
     Shop,
     document,
     instants,
+    moment,
     percent,
     read_criteria,
     shown,
@@ -29,7 +30,6 @@ from orchestration.segments import (
     Preview,
     SampleCustomer,
     difference,
-    iso,
 )
 from orchestration.segments import preview as evaluate_preview
 
@@ -95,7 +95,8 @@ def diff(
 
 def _show_preview(result: Preview) -> None:
     out.print(Text(plain(result.rule_in_words)))
-    out.print(f"{result.shop_domain} as of {iso(result.as_of)}", markup=False)
+    when = moment(result.as_of, result.timezone)
+    out.print(f"{result.shop_domain} as of {when}", markup=False)
     for note in result.notes:
         out.print(f"[dim]{note}[/]")
     share = f" ({percent(result.share)})" if result.share is not None else ""
@@ -141,8 +142,9 @@ def _sample_table(sample: Iterable[SampleCustomer], timezone: str) -> Table:
 
 def _show_difference(opened: OpenDifference) -> None:
     result = opened.summary
-    out.print(Text(plain(f"{result.name} of {result.shop_domain}, as of {iso(result.as_of)}")))
-    out.print(Text(plain(f"with the rule: {result.rule_in_words}")))
+    when = moment(result.as_of, result.timezone)
+    out.print(Text(plain(f"{result.name} of {result.shop_domain} as of {when}, with the rule:")))
+    out.print(Text(plain(result.rule_in_words)))
     table = Table(box=None, pad_edge=False)
     for heading in ("", "now", "then", "change"):
         table.add_column(heading, justify="right" if heading else "left")

@@ -76,6 +76,7 @@ class Difference:
         segment_id: The segment.
         name: Its name.
         shop_domain: Its shop.
+        timezone: The shop's.
         as_of: The instant that the other rule was evaluated for: the last build's.
         rule_in_words: The other rule.
         customers_now: Members now.
@@ -91,6 +92,7 @@ class Difference:
     segment_id: int
     name: str
     shop_domain: str
+    timezone: str
     as_of: datetime
     rule_in_words: str
     customers_now: int
@@ -161,6 +163,7 @@ def difference(
             segment_id=found.segment_id,
             name=found.name,
             shop_domain=found.shop_domain,
+            timezone=shop.timezone,
             as_of=evaluation.as_of,
             rule_in_words=rule.words or "",
             **sizes,

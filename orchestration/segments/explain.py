@@ -270,10 +270,10 @@ def _obstacles(verdict: Verdict, zone: ZoneInfo, *, wanted: bool = True) -> list
 
 
 def _in_the_way(verdict: Verdict, zone: ZoneInfo) -> str:
-    seen = f"it is {value_in_words(verdict.seen, zone)}" if verdict.reads else "it does not hold"
+    seen = value_in_words(verdict.seen, zone) if verdict.reads else ""
     if verdict.holds:
-        return f"{seen}, which must not be" if verdict.reads else "it holds, and must not"
-    return verdict.lacking or seen
+        return f"it holds, and must not ({seen})" if seen else "it holds, and must not"
+    return verdict.lacking or (f"it is {seen}" if seen else "it does not hold")
 
 
 def _notes(
