@@ -80,6 +80,9 @@ def _json(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, Decimal):
+        # PostgreSQL's numbers may be none, JSON's never are.
+        if not value.is_finite():
+            return str(value)
         return int(value) if value == value.to_integral_value() else float(value)
     return value
 

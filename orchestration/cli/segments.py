@@ -10,7 +10,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from orchestration.cli import segments_explain, segments_export, segments_preview
+from orchestration.cli import (
+    segments_explain,
+    segments_export,
+    segments_fields,
+    segments_preview,
+)
 from orchestration.cli._frame import Json, databases, err, group, out, plain, print_json
 from orchestration.cli._segments import read_rule
 from orchestration.segments import (
@@ -118,6 +123,8 @@ def _print_error(subject: str, error: str) -> None:
 
 
 for command in (
+    segments_fields.fields,
+    segments_fields.schema,
     segments_preview.preview,
     segments_explain.explain,
     segments_preview.diff,

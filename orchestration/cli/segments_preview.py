@@ -94,7 +94,7 @@ def diff(
 
 
 def _show_preview(result: Preview) -> None:
-    out.print(Text(plain(f"{result.rule_in_words}.")))
+    out.print(Text(plain(result.rule_in_words)))
     out.print(f"{result.shop_domain} as of {iso(result.as_of)}", markup=False)
     for note in result.notes:
         out.print(f"[dim]{note}[/]")
@@ -142,7 +142,7 @@ def _sample_table(sample: Iterable[SampleCustomer], timezone: str) -> Table:
 def _show_difference(opened: OpenDifference) -> None:
     result = opened.summary
     out.print(Text(plain(f"{result.name} of {result.shop_domain}, as of {iso(result.as_of)}")))
-    out.print(Text(plain(f"with the rule: {result.rule_in_words}.")))
+    out.print(Text(plain(f"with the rule: {result.rule_in_words}")))
     table = Table(box=None, pad_edge=False)
     for heading in ("", "now", "then", "change"):
         table.add_column(heading, justify="right" if heading else "left")

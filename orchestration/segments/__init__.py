@@ -21,9 +21,17 @@ from orchestration.segments.evaluation import iso
 from orchestration.segments.explain import Explanation, Verdict, explain
 from orchestration.segments.export import Channel, Export, export
 from orchestration.segments.formats import Format
-from orchestration.segments.listing import Segment, list_segments
+from orchestration.segments.listing import (
+    EventEntry,
+    FieldEntry,
+    Segment,
+    list_events,
+    list_fields,
+    list_segments,
+)
 from orchestration.segments.parsing import parse
 from orchestration.segments.preview import Preview, SampleCustomer, preview
+from orchestration.segments.schema import rule_schema
 from orchestration.segments.words import in_words
 
 __all__ = [
@@ -32,8 +40,10 @@ __all__ = [
     "Channel",
     "CompileReport",
     "Difference",
+    "EventEntry",
     "Explanation",
     "Export",
+    "FieldEntry",
     "Format",
     "Node",
     "OpenDifference",
@@ -52,10 +62,13 @@ __all__ = [
     "export",
     "in_words",
     "iso",
+    "list_events",
+    "list_fields",
     "list_segments",
     "load_catalogue",
     "parse",
     "preview",
     "read_rules",
+    "rule_schema",
     "targets_of",
 ]

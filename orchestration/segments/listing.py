@@ -11,7 +11,15 @@ from psycopg.rows import class_row
 
 from orchestration.database import Database
 from orchestration.errors import LoyaltyError
-from orchestration.segments.catalogue import OPERATORS, Catalogue, CatalogueField, FieldType
+from orchestration.segments.catalogue import (
+    AGGREGATES,
+    AGGREGATES_OF,
+    OPERATORS,
+    Catalogue,
+    CatalogueField,
+    FieldType,
+    numbers_of,
+)
 
 _SEGMENTS = """
     select
@@ -82,9 +90,53 @@ class FieldEntry:
     example: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class EventEntry:
+    """Something that customers do, as a list for marketers shows it.
+
+    Attributes:
+        name: Its name in rules.
+        label: What people call several of them.
+        description: What is counted.
+        aggregates: What rules may make of a customer's events.
+        fields: What `where` may test of it; `of` may name those that are numbers.
+        example: A condition on it.
+    """
+
+    name: str
+    label: str
+    description: str
+    aggregates: tuple[str, ...]
+    fields: tuple[FieldEntry, ...]
+    example: Mapping[str, Any]
+
+
 def list_fields(catalogue: Catalogue) -> list[FieldEntry]:
     """Lists the customers' fields, in the order of their model."""
     return [_entry(field) for field in catalogue.values()]
+
+
+def list_events(catalogue: Catalogue) -> list[EventEntry]:
+    """Lists the events, by name."""
+    return [
+        EventEntry(
+            name=event.name,
+            label=event.label,
+            description=event.description,
+            aggregates=tuple(
+                one for one in AGGREGATES if numbers_of(event) or one not in AGGREGATES_OF
+            ),
+            fields=tuple(map(_entry, event.fields.values())),
+            example={
+                "event": event.name,
+                "aggregate": "count",
+                "op": "gte",
+                "value": 1,
+                "within_last": {"value": 90, "unit": "day"},
+            },
+        )
+        for event in catalogue.events.values()
+    ]
 
 
 def _entry(field: CatalogueField) -> FieldEntry:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Iterator
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +15,12 @@ from typing import Any
 import pytest
 from conftest import PostgresServer
 from dbt_in_process import Dbt
+from pyarrow import parquet
 from segment_shops import BOUGHT, GOOD, NOW, ONE, RICH, TWO, field, tables
 from warehouses import filled_warehouse
 
+from orchestration.cli._frame import guarded
+from orchestration.cli.app import app
 from orchestration.database import Database
 from orchestration.errors import LoyaltyError
 from orchestration.segments import (
@@ -440,3 +447,156 @@ def test_a_warehouse_that_was_not_built_says_what_to_do(server: PostgresServer) 
             attempt()
     for name in names:
         server.drop_database(name)
+
+
+Said = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def loyalty(
+    warehouse: Database, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Said:
+    """Runs `loyalty segments …` on the built warehouse; gives exit code, output and errors."""
+    monkeypatch.setenv("LOYALTY_WAREHOUSE_URL", warehouse.url)
+    monkeypatch.setenv("LOYALTY_OPERATIONAL_URL", warehouse.url)
+
+    # This process keeps its own way to be stopped.
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = guarded(lambda: app(["segments", *map(str, arguments)]))
+        sys.stdout.flush()
+        return (code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def rule(tmp_path: Path) -> Path:
+    path = tmp_path / "rule.json"
+    path.write_text(json.dumps(RICH))
+    return path
+
+
+def test_preview_is_for_people_and_for_machines(loyalty: Said, rule: Path) -> None:
+    code, said, _ = loyalty("preview", "--shop", ONE, "--criteria", rule)
+    assert code == 0
+    assert "reachable by e-mail" in said
+    code, said, _ = loyalty("preview", "--shop", ONE, "--criteria", rule, "--json")
+    found = json.loads(said)
+    assert (code, found["rule_in_words"]) == (0, "Points balance at least 500")
+    assert found["as_of"].endswith("Z")
+    assert len(found["sample"]) == 10
+
+
+def test_a_backtest_is_said_to_be_one(loyalty: Said, rule: Path) -> None:
+    then = (NOW - timedelta(days=30)).date().isoformat()
+    code, said, _ = loyalty("preview", "--shop", ONE, "--criteria", rule, "--as-of", then)
+    assert code == 0
+    assert "A backtest" in said
+    later = (NOW + timedelta(days=2)).date().isoformat()
+    code, said, error = loyalty("preview", "--shop", ONE, "--criteria", rule, "--as-of", later)
+    assert (code, said) == (1, "")
+    assert "loyalty run" in error
+
+
+def test_explain_draws_the_rule_as_a_tree(loyalty: Said) -> None:
+    arguments = ("explain", "--segment", "Nested", "--shop", ONE, "--customer", "profile:100")
+    code, said, _ = loyalty(*arguments)
+    assert code == 0
+    assert "all of these" in said
+    assert "\N{CHECK MARK}" in said or "\N{BALLOT X}" in said
+    found = json.loads(loyalty(*arguments, "--json")[1])
+    assert found["verdict"]["kind"] == "all"
+    assert found["verdict"]["parts"][0]["path"] == "all[0]"
+
+
+def test_diff_lists_all_who_move_for_machines(loyalty: Said, rule: Path) -> None:
+    arguments = ("diff", "--segment", "Picked", "--shop", ONE, "--criteria", rule)
+    code, said, _ = loyalty(*arguments)
+    assert code == 0
+    assert "would enter: " in said
+    found = json.loads(loyalty(*arguments, "--json")[1])
+    assert len(found["enters"]) == found["entering"] > 10
+    assert len(found["leaves"]) == found["leaving"]
+
+
+def test_export_writes_the_list_and_nothing_else_to_standard_output(loyalty: Said) -> None:
+    code, said, error = loyalty("export", "--segment", "Quiet", "--shop", ONE, "--channel", "email")
+    lines = list(csv.DictReader(io.StringIO(said.removeprefix("\ufeff"), newline="")))
+    assert code == 0
+    assert f"{len(lines)} e-mail addresses of Quiet" in error
+    assert not any(line["email"] in error for line in lines)
+    assert {line["first_name"] for line in lines} <= {"Zo\u00eb", "'=1+1", "", "Ann"}
+
+
+def test_export_says_to_machines_what_it_wrote(loyalty: Said, tmp_path: Path) -> None:
+    path = tmp_path / "list.parquet"
+    code, said, _ = loyalty(
+        *("export", "--segment", "1", "--format", "parquet", "--out", path, "--json")
+    )
+    assert code == 0
+    assert json.loads(said)["rows"] == parquet.read_table(path).num_rows > 10
+    assert loyalty("export", "--segment", "1", "--json")[0] == 2
+
+
+def test_a_rule_that_cannot_be_used_is_an_error_with_its_place(loyalty: Said, rule: Path) -> None:
+    rule.write_text(json.dumps({"all": [RICH, field("points_balanc", "gte", 1)]}))
+    for command in (("preview", "--shop", ONE), ("diff", "--segment", "1")):
+        code, said, error = loyalty(*command, "--criteria", rule)
+        assert (code, said) == (1, "")
+        assert 'all[1].field: unknown field "points_balanc"; did you mean points_balance?' in error
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfe{", "not UTF-8"),
+        (b"{", "not JSON"),
+        (b" " * 70_000, "larger than 64 KB"),
+        ("\u00e9".encode() * 65_536, "larger than 64 KB"),
+        (None, "No such file"),
+    ],
+    ids=["not UTF-8", "not JSON", "large", "cut in a character", "not there"],
+)
+def test_a_file_that_is_no_rule_says_so(
+    loyalty: Said, rule: Path, content: bytes | None, said: str
+) -> None:
+    rule.unlink()
+    if content is not None:
+        rule.write_bytes(content)
+    code, _, error = loyalty("preview", "--shop", ONE, "--criteria", rule)
+    assert code == 1
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_a_mark_before_the_rule_is_no_error(loyalty: Said, rule: Path) -> None:
+    rule.write_bytes(b"\xef\xbb\xbf" + rule.read_bytes())
+    assert loyalty("preview", "--shop", ONE, "--criteria", rule)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("preview",),
+        ("preview", "--shop", ONE),
+        ("explain", "--segment", "1"),
+        ("diff", "--criteria", "rule.json"),
+        ("export",),
+        ("export", "--segment", "1", "--channel", "pigeon"),
+        ("export", "--segment", "1", "--format", "xlsx"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_two(loyalty: Said, arguments: tuple[str, ...]) -> None:
+    assert loyalty(*arguments)[0] == 2
+
+
+def test_fields_and_schema_are_printed(loyalty: Said) -> None:
+    code, said, _ = loyalty("fields", "--json")
+    found = json.loads(said)
+    assert code == 0
+    assert {"fields", "events"} == set(found)
+    assert loyalty("fields")[1].count("\n") > 50
+    assert json.loads(loyalty("schema")[1])["title"] == "Segment rule"
