@@ -106,14 +106,24 @@ select
 from unnest(%s::json[]) with ordinality as given (criteria, position)
 inner join (select id, row_number() over (order by id) - 1 as position from shops) as shops
     on shops.position = (given.position - 1) %% %s
+order by given.position
+"""
+
+_REPLACE = """
+update customer_segments as segments
+set criteria = given.criteria
+from unnest(%s::json[]) with ordinality as given (criteria, position)
+where segments.name = 'Segment ' || given.position
 """
 
 
 def store(source: Database, made: Iterator[Rule], shops: int) -> None:
-    """Makes these the only segments of the operational database."""
+    """Makes these the only segments of the operational database, or the rules of those there."""
+    texts = [json.dumps(rule) for rule in made]
     with source.connect() as connection:
-        connection.execute("truncate customer_segments cascade")
-        connection.execute(_INSERT, [[json.dumps(rule) for rule in made], shops])
+        if connection.execute(_REPLACE, [texts]).rowcount != len(texts):
+            connection.execute("truncate customer_segments cascade")
+            connection.execute(_INSERT, [texts, shops])
 
 
 def change_one(source: Database) -> None:
