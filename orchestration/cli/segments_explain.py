@@ -44,7 +44,7 @@ def _show(result: Explanation) -> None:
     out.print(Text(plain(f"{who} of {result.shop_domain} {verb} in {result.name}.")))
     out.print(f"As of {moment(result.as_of, result.timezone)}:", markup=False)
     for note in result.notes:
-        out.print(Text(note, style="yellow"))
+        out.print(Text(plain(note), style="yellow"))
     if result.rule_error:
         out.print(Text(plain(result.rule_error), style="red"))
     if result.verdict:

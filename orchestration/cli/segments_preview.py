@@ -96,9 +96,9 @@ def diff(
 def _show_preview(result: Preview) -> None:
     out.print(Text(plain(result.rule_in_words)))
     when = moment(result.as_of, result.timezone)
-    out.print(f"{result.shop_domain} as of {when}", markup=False)
+    out.print(Text(plain(f"{result.shop_domain} as of {when}")))
     for note in result.notes:
-        out.print(f"[dim]{note}[/]")
+        out.print(Text(plain(note), style="dim"))
     share = f" ({percent(result.share)})" if result.share is not None else ""
     out.print(
         f"\n{result.customers:,} of {result.shop_customers:,} customers{share}: "

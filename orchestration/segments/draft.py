@@ -50,7 +50,7 @@ def assess_draft(
     result = assess_beside(draft, rules, catalogue)[0]
     if result.compiled is None:
         raise LoyaltyError(
-            f"The rule cannot be used in {shop.shop_domain}: {result.error}.",
+            f"The rule cannot be used in this shop: {result.error}.",
             remedy="What rules may say: docs/marketers.md, or loyalty segments fields",
         )
     return result

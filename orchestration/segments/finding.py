@@ -19,7 +19,7 @@ CHOICES_SHOWN = 10
 """How many of several possible segments or customers a message lists."""
 
 _SHOPS = """
-    select shops.shop_id, shops.shop_domain, shops.timezone
+    select shops.shop_id, coalesce(shops.shop_domain, '') as shop_domain, shops.timezone
     from intermediate.int_shops as shops
     where {condition}
     order by shops.shop_domain collate "C", shops.shop_id
@@ -27,9 +27,9 @@ _SHOPS = """
 _SEGMENTS = """
     select
         segments.id as segment_id,
-        segments.name,
+        coalesce(segments.name, '') as name,
         segments.shop_id,
-        shops.shop_domain
+        coalesce(shops.shop_domain, '') as shop_domain
     from raw.customer_segments as segments
     inner join raw.shops as shops on segments.shop_id = shops.id
     where
@@ -144,9 +144,9 @@ def find_segment(
     found = [segment for segment in found if segment.name == text] or found
     if len(found) == 1:
         return found[0]
-    where = f" in {shop.shop_domain}" if shop else ""
+    where = f" in {_bare(shop.shop_domain)}" if shop else ""
     if found:
-        choices = [f"{segment.segment_id} of {segment.shop_domain}" for segment in found]
+        choices = [f"{one.segment_id} of {_bare(one.shop_domain)}" for one in found]
         raise LoyaltyError(
             f"There are {len(found):,} segments {quoted(text)}{where}: {_some(choices)}.",
             remedy="Name one by its id, or its shop with --shop.",
@@ -179,12 +179,12 @@ def find_customer(connection: psycopg.Connection[Any], text: str, shop: Shop) ->
     if found:
         choices = [f"profile:{customer.customer_id}" for customer in found]
         raise LoyaltyError(
-            f"{len(found):,} customers of {shop.shop_domain} have the Shopify id {quoted(text)}: "
-            f"{_some(choices)}.",
+            f"{len(found):,} customers of {_bare(shop.shop_domain)} have the Shopify id "
+            f"{quoted(text)}: {_some(choices)}.",
             remedy="Name one of them.",
         )
     raise LoyaltyError(
-        f"{shop.shop_domain} has no customer {quoted(text)} in the last build.",
+        f"{_bare(shop.shop_domain)} has no customer {quoted(text)} in the last build.",
         remedy=_customer_hint(connection, profile, shop),
     )
 
@@ -221,6 +221,11 @@ def _nearest(text: str, known: Sequence[str]) -> str:
     if near:
         return f"Did you mean {' or '.join(quoted(folded[name]) for name in near)}?"
     return f"There are: {_some([quoted(name) for name in known])}."
+
+
+def _bare(name: str) -> str:
+    """A name without quotes, unless a terminal could trip over it."""
+    return name if name.isprintable() else quoted(name)
 
 
 def _some(choices: Sequence[str]) -> str:

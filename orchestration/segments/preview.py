@@ -193,8 +193,9 @@ def preview(
 
 _BACKTEST = (
     "A backtest: times are relative to the earlier instant, what is dated after it is left out.",
-    "What has no history is as it is now: balances, totals, tiers, consent. A last order, login or"
-    " the like that came later hides the one before it, which is not known any more.",
+    "What has no history is as it is now: balances, totals, tiers, scores, consent. A last order,"
+    " login or the like that came later hides the one before it, which is not known any more.",
+    "Segments are compared by their members of then, as far as builds had recorded them.",
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -129,11 +130,11 @@ def test_an_evaluation_reads_the_rows_of_its_shop_and_customer_only(warehouse: D
         definitions = {view["viewname"]: view["definition"] for view in views}
         assert {"int_customer_features", "int_event_order_placed"} <= set(definitions)
         for name, definition in definitions.items():
-            assert "(shop_id = (1)::bigint)" in definition or "(shop_id = 1)" in definition, name
+            assert re.search(r"shop_id = \(?1\b", definition), name
         for model in MODELS:
             of_others = f"select from pg_temp.{model} where shop_id != 1"
             assert evaluation.rows(of_others) == []
-        assert "customer_id = 105" in definitions["int_event_order_placed"]
+        assert re.search(r"customer_id = \(?105\b", definitions["int_event_order_placed"])
 
 
 def test_a_preview_says_who_how_many_and_how_to_reach_them(warehouse: Database) -> None:
