@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestration.build import stop_dbt
 from orchestration.settings import Settings
@@ -24,6 +24,10 @@ PROGRESS_LOGGER = "loyalty.progress"
 """The Python logger that hears the events of a run in this process; silent without a handler."""
 
 
+COMMAND_TAG = "loyalty/command"
+"""On a run that a command started: the command waits for its end, and tells of it."""
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """What `loyalty run` was asked for; see the command's help."""
@@ -32,6 +36,7 @@ class RunOptions:
     full_refresh: bool = False
     activate: bool = True
     allow_large_changes: bool = False
+    max_rows_per_second: int | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class RunResult:
         run_id: Dagster's id of the run.
         success: Whether every step succeeded.
         failures: For each failed step, its name and why, in plain words.
+        failed_steps: The steps that failed, by Dagster's names.
+        problems: What activation held back or could not write, in ids and counts.
         failed_checks: The dbt tests that failed as errors.
         warned_checks: The dbt tests that failed as warnings.
         passed_checks: How many dbt tests passed.
@@ -55,6 +62,8 @@ class RunResult:
     warned_checks: Sequence[str]
     passed_checks: int
     built: int
+    failed_steps: Sequence[str] = ()
+    problems: Sequence[Mapping[str, Any]] = ()
 
 
 def dagster_home(settings: Settings) -> Path:
@@ -97,7 +106,12 @@ def run(settings: Settings, options: RunOptions) -> RunResult:
     steps = {
         "sync": {"config": {"allow_large_changes": options.allow_large_changes}},
         "dbt_build": {"config": {"as_of": options.as_of, "full_refresh": options.full_refresh}},
-        "activate": {"config": {"allow_large_changes": options.allow_large_changes}},
+        "activate": {
+            "config": {
+                "allow_large_changes": options.allow_large_changes,
+                "max_rows_per_second": options.max_rows_per_second,
+            }
+        },
     }
     selection = None
     if not options.activate:
@@ -114,7 +128,7 @@ def run(settings: Settings, options: RunOptions) -> RunResult:
                 instance=instance,
                 raise_on_error=False,
                 asset_selection=selection,
-                tags={"loyalty/command": "run"},
+                tags={COMMAND_TAG: "run"},
                 run_id=run_id,
             )
 
@@ -131,14 +145,13 @@ def run(settings: Settings, options: RunOptions) -> RunResult:
     evaluations = result.get_asset_check_evaluations()
     failed = [check for check in evaluations if not check.passed]
     blocking = [c for c in failed if c.severity == dg.AssetCheckSeverity.ERROR]
+    failures = [event for event in result.all_events if event.is_step_failure]
     return RunResult(
         run_id=result.run_id,
         success=result.success and not blocking,
-        failures=[
-            f"{event.step_key}: {_plain(event)}"
-            for event in result.all_events
-            if event.is_step_failure
-        ],
+        failures=[f"{event.step_key}: {_plain(event)}" for event in failures],
+        failed_steps=[event.step_key for event in failures if event.step_key],
+        problems=[problem for event in failures for problem in problems_of(event)],
         failed_checks=[c.check_name for c in blocking],
         warned_checks=[c.check_name for c in failed if c not in blocking],
         passed_checks=sum(check.passed for check in evaluations),
@@ -178,6 +191,13 @@ def _in_thread(work: Callable[[], T]) -> Future[T]:
 
     threading.Thread(target=run, name="loyalty-run", daemon=True).start()
     return outcome
+
+
+def problems_of(event: dg.DagsterEvent) -> Sequence[Mapping[str, Any]]:
+    """What activation held back or could not write, as the failure of its step tells."""
+    data = event.step_failure_data.user_failure_data
+    found = data.metadata.get("problems") if data else None
+    return found.value if found else []  # type: ignore[return-value]
 
 
 def _plain(event: object) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestration.errors import LoyaltyError
@@ -22,6 +23,10 @@ class Settings(BaseSettings):
         warehouse_url: The warehouse; None means the embedded server's `warehouse`.
         operational_schema: The PostgreSQL schema that holds the application's 15 tables.
         home: Where the embedded server, Dagster's records and exports live.
+        max_rows_per_second: How many of the application's rows activation may write in a second;
+            None means as many as it can.
+        webhook_url: Where failed and held runs are told to, as JSON by POST; may hold a token.
+        webhook_secret: The key that such messages are signed with.
     """
 
     model_config = SettingsConfigDict(
@@ -32,6 +37,18 @@ class Settings(BaseSettings):
     warehouse_url: SecretStr | None = None
     operational_schema: str = "public"
     home: Path = Field(default=PROJECT_DIR / ".loyalty")
+    max_rows_per_second: PositiveInt | None = None
+    webhook_url: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_http(cls, url: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(url.get_secret_value()) if url else None
+        # The message must not quote the URL: its path is often a secret.
+        if parts and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError("it is not a URL of http or https")
+        return url
 
     @property
     def needs_embedded_server(self) -> bool:

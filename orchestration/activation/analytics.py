@@ -6,6 +6,8 @@ from datetime import datetime
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from orchestration.activation.fence import is_later
+
 _COUNTS = (
     "total_customers",
     "active_customers",
@@ -150,11 +152,12 @@ TABLES = (
 )
 
 
-def period_changes(schema: str) -> Composed:
+def period_changes(schema: str, as_of: datetime) -> Composed:
     """Creates the comparison: one row per wanted period, and one per row of ours that must go.
 
     An existing row is taken for a period where it stands at its local midnight, else at the same
-    date's midnight in UTC, else where we wrote it before the shop's time zone changed.
+    date's midnight in UTC, else where we wrote it before the shop's time zone changed. A row that
+    was computed after the build (see fence.py) gets the action `later`.
     """
     return SQL("""
         create temporary table loyalty_period_changes on commit drop as
@@ -215,7 +218,8 @@ def period_changes(schema: str) -> Composed:
                     when not matched.fits then 'skip'
                     when present.id is null then 'insert'
                     when (present.date, {present_figures})
-                        is distinct from (matched.date, {matched_figures}) then 'update'
+                        is distinct from (matched.date, {matched_figures})
+                        then case when {is_later} then 'later' else 'update' end
                     else 'keep'
                 end as action,
                 matched.analytics_id,
@@ -229,7 +233,8 @@ def period_changes(schema: str) -> Composed:
             left join present on matched.analytics_id = present.id
             union all
             select
-                stale.shop_id, stale.period_type, stale.period_on, 'delete', present.id, stale.date,
+                stale.shop_id, stale.period_type, stale.period_on,
+                case when {is_later} then 'later' else 'delete' end, present.id, stale.date,
                 present.total_revenue, null, not exists (
                     select
                     from pg_temp.loyalty_periods as periods
@@ -256,6 +261,7 @@ def period_changes(schema: str) -> Composed:
         from compared
     """).format(
         schema=Identifier(schema),
+        is_later=is_later(as_of, "present", "computed_at"),
         present_figures=figures("present"),
         matched_figures=figures("matched"),
         matched_values=columns(COLUMNS, "matched"),
@@ -278,10 +284,11 @@ REVENUE_CHANGES = SQL("""
     order by change_no
 """)
 
-MISFITS = SQL("""
-    select shop_id, period_type, period_on::text
+# Rows that are passed over: what does not fit, and what the application knows better.
+PASSED_OVER = SQL("""
+    select action, shop_id, period_type, period_on::text
     from pg_temp.loyalty_period_changes
-    where action = 'skip'
+    where action in ('skip', 'later')
     order by change_no
 """)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from psycopg.sql import SQL, Composed, Identifier
 
 from orchestration.activation.analytics import COLUMNS, columns, declared, figures
 from orchestration.activation.batches import Work
+from orchestration.activation.fence import is_later
 
 
-def period_work(schema: str) -> Work:
+def period_work(schema: str, as_of: datetime) -> Work:
     """How the rows are written; each statement looks again whether it is needed."""
     delete = SQL("""
         with written as (
@@ -20,10 +23,11 @@ def period_work(schema: str) -> Work:
                 and analytics.shop_id = batch.shop_id
                 and analytics.period_type = batch.period_type
                 and analytics.date = batch.date
+                and not {is_later}
             returning batch.change_no
         )
         select change_no, 1 from written
-    """).format(schema=Identifier(schema))
+    """).format(schema=Identifier(schema), is_later=is_later(as_of, "analytics", "computed_at"))
     update = SQL("""
         with written as (
             update {schema}.loyalty_analytics as analytics
@@ -34,12 +38,14 @@ def period_work(schema: str) -> Work:
                 and analytics.id = batch.analytics_id
                 and analytics.shop_id = batch.shop_id
                 and analytics.period_type = batch.period_type
+                and not {is_later}
                 and (analytics.date, {present}) is distinct from (batch.date, {wanted})
             returning batch.change_no
         )
         select change_no, 1 from written
     """).format(
         schema=Identifier(schema),
+        is_later=is_later(as_of, "analytics", "computed_at"),
         assignments=SQL(", ").join(
             SQL("{} = {}").format(Identifier(name), _written(name)) for name in COLUMNS
         ),

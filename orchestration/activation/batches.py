@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,8 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
-from orchestration.activation.session import ATTEMPTS, Session
+from orchestration.activation.pace import Pace, Patience
+from orchestration.activation.session import ATTEMPTS, Connection, Session
 from orchestration.activation.spool import Batch, batches, key_of
 
 PARTS = 10
@@ -45,59 +47,113 @@ class Written:
     reasons: dict[int, str] = field(default_factory=dict)
 
 
-def write(
-    session: Session,
-    schema: str,
-    work: Work,
-    lines: Iterable[bytes],
-    wanted: Callable[[int], bool] = lambda key: True,
-) -> Written:
-    """Writes the wanted lines; what cannot be written is counted, and the rest goes on.
+@dataclass(frozen=True)
+class Writer:
+    """What writing takes.
 
-    Raises:
-        LoyaltyError: The connection was lost and could not be had back. All batches before are in.
+    Attributes:
+        session: The connection to the application's database.
+        schema: The schema of its tables.
+        require_lock: Is called before each batch, and raises where this run must write no more.
+        pace: How fast it may go.
+        patience: How much time may be lost to rows that are locked or refused.
     """
-    written = Written()
-    for batch in batches(lines, wanted):
-        _write_or_split(session, schema, work, batch, written, attempts=ATTEMPTS)
-    return written
+
+    session: Session
+    schema: str
+    require_lock: Callable[[], None]
+    pace: Pace
+    patience: Patience
+
+    def write(
+        self,
+        work: Work,
+        lines: Iterable[bytes],
+        wanted: Callable[[int], bool] = lambda key: True,
+    ) -> Written:
+        """Writes the wanted lines; what cannot be written is counted, and the rest goes on.
+
+        Raises:
+            LoyaltyError: The connection was lost and could not be had back, or the writer lock
+                was. All batches before are in.
+        """
+        written = Written()
+        for batch in batches(lines, wanted, self.pace.most_rows):
+            self.pace.wait(len(batch))
+            self.require_lock()
+            attempts = ATTEMPTS if self.patience.is_left else 1
+            self._write_or_split(work, batch, written, attempts=attempts)
+        return written
+
+    def _write_or_split(self, work: Work, batch: Batch, written: Written, *, attempts: int) -> None:
+        transaction = _Transaction(self, work, batch, short_waits=attempts == 1)
+        began = time.monotonic()
+        try:
+            counts = self.session.retried(transaction.run, attempts=attempts)
+        except psycopg.Error as error:
+            self.patience.lose(time.monotonic() - began)
+            if len(batch) > 1 and self.patience.is_left:
+                part = -(-len(batch) // PARTS)
+                for start in range(0, len(batch), part):
+                    piece = batch[start : start + part]
+                    self._write_or_split(work, piece, written, attempts=1)
+                return
+            for key, rows in Counter(map(key_of, batch)).items():
+                written.failed[key] += rows
+                written.reasons[key] = error.diag.message_primary or type(error).__name__
+        else:
+            written.rows.update(counts)
 
 
-def _write_or_split(
-    session: Session, schema: str, work: Work, batch: Batch, written: Written, *, attempts: int
-) -> None:
-    try:
-        counts = session.retried(lambda: _write(session, schema, work, batch), attempts=attempts)
-    except psycopg.Error as error:
-        if len(batch) > 1:
-            part = -(-len(batch) // PARTS)
-            for start in range(0, len(batch), part):
-                piece = batch[start : start + part]
-                _write_or_split(session, schema, work, piece, written, attempts=1)
-            return
-        key = key_of(batch[0])
-        written.failed[key] += 1
-        written.reasons[key] = error.diag.message_primary or type(error).__name__
-    else:
-        written.rows.update(counts)
+class _Transaction:
+    """One batch's transaction, which can be run again, also where its commit was not answered."""
 
+    def __init__(self, writer: Writer, work: Work, batch: Batch, *, short_waits: bool) -> None:
+        self._writer = writer
+        self._work = work
+        self._batch = batch
+        self._short_waits = short_waits
+        self._number: str | None = None
+        self._counts: Counter[tuple[str, int]] = Counter()
 
-def _write(session: Session, schema: str, work: Work, batch: Batch) -> Counter[tuple[str, int]]:
-    counts: Counter[tuple[str, int]] = Counter()
-    with session.writing() as connection:
+    def run(self) -> Counter[tuple[str, int]]:
+        """Writes the batch; gives the rows by what they count as and key."""
+        with self._writer.session.writing(short_waits=self._short_waits) as connection:
+            self._bring(connection)
+            # The shops' locks are ours now, so an earlier attempt has ended, this way or that.
+            if self._number is not None and _is_committed(connection, self._number):
+                return self._counts
+            self._number, self._counts = None, Counter()
+            for outcome, statement in self._work.statements:
+                for key, rows in connection.execute(statement):
+                    self._counts[outcome, key] += rows
+            row = connection.execute("select pg_current_xact_id()::text").fetchone()
+            self._number = row[0] if row else None
+        return self._counts
+
+    def _bring(self, connection: Connection) -> None:
+        """Brings the rows, and locks their shops."""
         connection.execute(
-            sql.SQL("create temporary table loyalty_batch ({}) on commit drop").format(work.columns)
+            sql.SQL("create temporary table loyalty_batch ({}) on commit drop").format(
+                self._work.columns
+            )
         )
         with connection.cursor().copy("copy pg_temp.loyalty_batch from stdin") as copy:
-            copy.write(b"".join(batch))
+            copy.write(b"".join(self._batch))
         # One order for everybody, so that two runs wait for each other and never deadlock.
         connection.execute(
             "select pg_advisory_xact_lock(hashtextextended("
             "'loyalty.activation/' || %s || '/' || shop.shop_id, 0))"
             " from (select distinct shop_id from pg_temp.loyalty_batch order by shop_id) as shop",
-            [schema],
+            [self._writer.schema],
         )
-        for outcome, statement in work.statements:
-            for key, rows in connection.execute(statement):
-                counts[outcome, key] += rows
-    return counts
+
+
+def _is_committed(connection: Connection, number: str) -> bool:
+    """Whether a transaction whose commit was not answered went through."""
+    try:
+        with connection.transaction():
+            row = connection.execute("select pg_xact_status(%s::xid8)", [number]).fetchone()
+    except psycopg.errors.InvalidParameterValue:  # another server answers, which knows no such one
+        return False
+    return row == ("committed",)

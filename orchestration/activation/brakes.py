@@ -16,12 +16,28 @@ REVENUE_SHARE = Decimal("0.2")
 
 
 @dataclass(frozen=True)
+class Approval:
+    """What was let through for one segment, and may not be written completely yet."""
+
+    added: int = 0
+    removed: int = 0
+
+
+@dataclass(frozen=True)
 class MembershipChange:
     """What would become of one segment: active rows in the application now, coming and going."""
 
     active: int
     added: int
     removed: int
+
+    def beyond(self, approved: Approval) -> MembershipChange:
+        """What of it is new, where an earlier change was let through and maybe not completed."""
+        return MembershipChange(
+            active=self.active,
+            added=max(0, self.added - approved.added),
+            removed=max(0, self.removed - approved.removed),
+        )
 
 
 @dataclass(frozen=True)

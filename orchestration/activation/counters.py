@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from psycopg.sql import SQL, Composed, Identifier
 
 from orchestration.activation.batches import Work
+from orchestration.activation.fence import is_later_segment
 
 WANTED_SEGMENTS = SQL("""
     select
@@ -35,35 +38,37 @@ OURS = SQL("coalesce(segments.auto_update, true) and coalesce(segments.is_active
 """Whether a row of the application's customer_segments is one that we may update."""
 
 
-def live_segments(schema: str) -> Composed:
+def live_segments(schema: str, as_of: datetime) -> Composed:
     """Creates the list of the wanted segments that are still the application's, and still ours."""
     return SQL("""
         create temporary table loyalty_live on commit drop as
-        select wanted.*
+        select
+            wanted.*,
+            case when {is_later} then segments.last_computed_at end as later_than_built,
+            wanted.fits
+            and (segments.customer_count, segments.avg_lifetime_value, segments.avg_points_balance)
+            is distinct from
+            (wanted.customer_count, wanted.avg_lifetime_value, wanted.avg_points_balance)
+            as differs
         from pg_temp.loyalty_segments as wanted
         inner join {schema}.customer_segments as segments
             on wanted.segment_id = segments.id and wanted.shop_id = segments.shop_id
         where {ours}
-    """).format(schema=Identifier(schema), ours=OURS)
+    """).format(schema=Identifier(schema), ours=OURS, is_later=is_later_segment(as_of))
 
 
-def counter_lines(schema: str) -> Composed:
-    """The live segments whose counters differ; what does not fit the application stays out."""
-    return SQL("""
-        select
-            live.shop_id, live.segment_id, live.customer_count, live.avg_lifetime_value,
-            live.avg_points_balance, live.last_computed_at
-        from pg_temp.loyalty_live as live
-        inner join {schema}.customer_segments as segments on live.segment_id = segments.id
-        where
-            live.fits
-            and (segments.customer_count, segments.avg_lifetime_value, segments.avg_points_balance)
-            is distinct from (live.customer_count, live.avg_lifetime_value, live.avg_points_balance)
-        order by live.shop_id, live.segment_id
-    """).format(schema=Identifier(schema))
+# What does not fit the application stays out.
+COUNTER_LINES = SQL("""
+    select
+        shop_id, segment_id, customer_count, avg_lifetime_value, avg_points_balance,
+        last_computed_at
+    from pg_temp.loyalty_live
+    where differs
+    order by shop_id, segment_id
+""")
 
 
-def counter_work(schema: str) -> Work:
+def counter_work(schema: str, as_of: datetime) -> Work:
     """How the segments' counters are written; the time only ever beside another changed value."""
     statement = SQL("""
         with written as (
@@ -77,6 +82,7 @@ def counter_work(schema: str) -> Work:
             where
                 segments.id = batch.segment_id
                 and {ours}
+                and not {is_later}
                 and (
                     segments.customer_count, segments.avg_lifetime_value,
                     segments.avg_points_balance
@@ -86,7 +92,7 @@ def counter_work(schema: str) -> Work:
             returning segments.id
         )
         select id, count(*) from written group by id
-    """).format(schema=Identifier(schema), ours=OURS)
+    """).format(schema=Identifier(schema), ours=OURS, is_later=is_later_segment(as_of))
     return Work(
         columns=SQL(
             "shop_id bigint, segment_id bigint, customer_count bigint, avg_lifetime_value numeric,"

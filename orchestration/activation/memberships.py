@@ -8,6 +8,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from orchestration.activation.batches import Work
 from orchestration.activation.counters import OURS
+from orchestration.activation.fence import is_later_membership, is_later_segment
 
 WANTED_MEMBERS = SQL("""
     select
@@ -51,7 +52,11 @@ TABLES = (
 
 
 def member_changes(schema: str, as_of: datetime) -> Composed:
-    """Creates the difference. Where a member has several rows, one counts and the others go."""
+    """Creates the difference. Where a member has several rows, one counts and the others go.
+
+    A member counts only where the application has the customer in the segment's own shop. Rows
+    that say more than the warehouse can know (see fence.py) get the action `later`.
+    """
     return SQL("""
         create temporary table loyalty_member_changes on commit drop as
         with present as (
@@ -64,6 +69,7 @@ def member_changes(schema: str, as_of: datetime) -> Composed:
                 memberships.is_active,
                 memberships.qualification_reason as reason,
                 memberships.qualification_data::text as data,
+                {is_later} as is_later,
                 row_number() over (
                     partition by memberships.segment_id, memberships.customer_id
                     order by coalesce(memberships.is_active, true) desc, memberships.id
@@ -74,10 +80,14 @@ def member_changes(schema: str, as_of: datetime) -> Composed:
         ),
 
         wanted as (
-            select members.*
+            select members.*, customers.id is not null as is_here
             from pg_temp.loyalty_members as members
             inner join pg_temp.loyalty_live as live
                 on members.segment_id = live.segment_id
+            left join {schema}.customer_loyalty_profiles as customers
+                on
+                    members.customer_id = customers.id
+                    and live.shop_id = customers.shop_id
         ),
 
         compared as (
@@ -85,9 +95,13 @@ def member_changes(schema: str, as_of: datetime) -> Composed:
                 coalesce(wanted.segment_id, present.segment_id) as segment_id,
                 coalesce(wanted.customer_id, present.customer_id) as customer_id,
                 present.id as membership_id,
+                wanted.segment_id is not null as is_wanted,
+                present.is_later,
                 case
-                    when wanted.segment_id is null
-                        then case when coalesce(present.is_active, true) then 'deactivate' end
+                    when wanted.is_here is not true and coalesce(present.is_active, true)
+                        then case when present.id is null then 'skip' else 'deactivate' end
+                    when not wanted.is_here then 'skip'
+                    when wanted.segment_id is null then null
                     when present.id is null then 'insert'
                     when not present.is_active then 'activate'
                     when
@@ -99,6 +113,7 @@ def member_changes(schema: str, as_of: datetime) -> Composed:
                         then 'refresh'
                 end as action,
                 coalesce(wanted.added_at, present.added_at) as added_at,
+                present.added_at as present_added_at,
                 wanted.reason,
                 wanted.data
             from wanted
@@ -107,7 +122,9 @@ def member_changes(schema: str, as_of: datetime) -> Composed:
                     wanted.segment_id = present.segment_id
                     and wanted.customer_id = present.customer_id
             union all
-            select segment_id, customer_id, id, 'withdraw', added_at, null, null
+            select
+                segment_id, customer_id, id, false, is_later, 'withdraw', added_at, added_at,
+                null, null
             from present
             where copy_no > 1 and coalesce(is_active, true)
         )
@@ -117,15 +134,16 @@ def member_changes(schema: str, as_of: datetime) -> Composed:
             compared.segment_id,
             compared.customer_id,
             compared.membership_id,
+            compared.is_wanted,
             case
-                when compared.action = 'insert' and customers.id is null then 'skip'
+                when compared.is_later and compared.action <> 'skip' then 'later'
                 else compared.action
             end as action,
             compared.added_at,
             case
                 when compared.action in ('deactivate', 'withdraw')
                     then greatest(
-                        coalesce(leavers.removed_at, {as_of}), compared.added_at
+                        coalesce(leavers.removed_at, {as_of}), compared.present_added_at
                     )
             end as removed_at,
             compared.reason,
@@ -133,18 +151,16 @@ def member_changes(schema: str, as_of: datetime) -> Composed:
         from compared
         inner join pg_temp.loyalty_live as live
             on compared.segment_id = live.segment_id
-        left join {schema}.customer_loyalty_profiles as customers
-            on
-                compared.action = 'insert'
-                and compared.customer_id = customers.id
-                and live.shop_id = customers.shop_id
         left join pg_temp.loyalty_leavers as leavers
             on
                 compared.action = 'deactivate'
+                and not compared.is_wanted
                 and compared.segment_id = leavers.segment_id
                 and compared.customer_id = leavers.customer_id
         where compared.action is not null
-    """).format(schema=Identifier(schema), as_of=Literal(as_of))
+    """).format(
+        schema=Identifier(schema), as_of=Literal(as_of), is_later=is_later_membership(as_of)
+    )
 
 
 def member_counts(schema: str) -> Composed:
@@ -171,8 +187,9 @@ def member_counts(schema: str) -> Composed:
                 count(*) filter (where action in ('insert', 'activate')) as added,
                 count(*) filter (where action = 'deactivate') as removed,
                 count(*) filter (where action in ('refresh', 'withdraw')) as refreshed,
-                count(*) filter (where action = 'refresh') as corrected,
-                count(*) filter (where action = 'skip') as skipped
+                count(*) filter (where is_wanted) as unlike,
+                count(*) filter (where action = 'skip') as skipped,
+                count(*) filter (where action = 'later') as later
             from pg_temp.loyalty_member_changes
             group by segment_id
         )
@@ -181,13 +198,16 @@ def member_counts(schema: str) -> Composed:
             segments.segment_id,
             live.segment_id is not null,
             segments.fits,
+            live.later_than_built,
+            live.differs is true,
             coalesce(active.customers, 0),
             coalesce(wanted.customers, 0),
             coalesce(changes.added, 0),
             coalesce(changes.removed, 0),
             coalesce(changes.refreshed, 0),
-            coalesce(changes.corrected, 0),
-            coalesce(changes.skipped, 0)
+            coalesce(changes.unlike, 0),
+            coalesce(changes.skipped, 0),
+            coalesce(changes.later, 0)
         from pg_temp.loyalty_segments as segments
         left join pg_temp.loyalty_live as live on segments.segment_id = live.segment_id
         left join active on segments.segment_id = active.segment_id
@@ -200,14 +220,18 @@ MEMBER_LINES = SQL("""
     select
         shop_id, segment_id, customer_id, membership_id, action, added_at, removed_at, reason, data
     from pg_temp.loyalty_member_changes
-    where action <> 'skip'
+    where action not in ('skip', 'later')
     order by shop_id, segment_id, customer_id, membership_id
 """)
 
 
-def member_work(schema: str) -> Work:
+def member_work(schema: str, as_of: datetime) -> Work:
     """How membership changes are written; each statement looks again whether it is needed."""
-    names = {"schema": Identifier(schema), "ours": OURS}
+    names = {
+        "schema": Identifier(schema),
+        "ours": SQL("{} and not {}").format(OURS, is_later_segment(as_of)),
+        "is_later": is_later_membership(as_of),
+    }
 
     def deactivate(action: str) -> Composed:
         return SQL("""
@@ -216,13 +240,17 @@ def member_work(schema: str) -> Work:
                 set is_active = false, removed_at = batch.removed_at
                 from pg_temp.loyalty_batch as batch
                 inner join {schema}.customer_segments as segments
-                    on batch.segment_id = segments.id and {ours}
+                    on
+                        batch.segment_id = segments.id
+                        and batch.shop_id = segments.shop_id
+                        and {ours}
                 where
                     batch.action = {action}
                     and memberships.id = batch.membership_id
                     and memberships.segment_id = batch.segment_id
                     and memberships.customer_id = batch.customer_id
                     and coalesce(memberships.is_active, true)
+                    and not {is_later}
                 returning memberships.segment_id
             )
             select segment_id, count(*) from written group by segment_id
@@ -240,12 +268,18 @@ def member_work(schema: str) -> Work:
                     qualification_data = batch.data::json
                 from pg_temp.loyalty_batch as batch
                 inner join {schema}.customer_segments as segments
-                    on batch.segment_id = segments.id and {ours}
+                    on
+                        batch.segment_id = segments.id
+                        and batch.shop_id = segments.shop_id
+                        and {ours}
+                inner join {schema}.customer_loyalty_profiles as customers
+                    on batch.customer_id = customers.id and batch.shop_id = customers.shop_id
                 where
                     batch.action = {action}
                     and memberships.id = batch.membership_id
                     and memberships.segment_id = batch.segment_id
                     and memberships.customer_id = batch.customer_id
+                    and not {is_later}
                     and (
                         memberships.is_active, memberships.added_at, memberships.removed_at,
                         memberships.qualification_reason, memberships.qualification_data::text
@@ -267,7 +301,10 @@ def member_work(schema: str) -> Work:
                 batch.reason, batch.data::json
             from pg_temp.loyalty_batch as batch
             inner join {schema}.customer_segments as segments
-                on batch.segment_id = segments.id and batch.shop_id = segments.shop_id and {ours}
+                on
+                    batch.segment_id = segments.id
+                    and batch.shop_id = segments.shop_id
+                    and {ours}
             inner join {schema}.customer_loyalty_profiles as customers
                 on batch.customer_id = customers.id and batch.shop_id = customers.shop_id
             where

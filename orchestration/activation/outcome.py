@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from orchestration.activation.batches import Written
+from orchestration.activation.campaigns import Audience
 from orchestration.activation.plan import Plan, SegmentPlan
 from orchestration.activation.result import (
     ActivationResult,
@@ -19,8 +20,13 @@ from orchestration.activation.verdict import Verdict
 
 _NOT_OURS = "the application has deleted it, or no longer lets the warehouse update it"
 _GONE = "the application no longer has these customers"
+_LATER = "the application changed them after this build"
 _OVERTAKEN = "the application changed them while the run was under way"
 _MISFIT = "a counter is too large for the application's column"
+_PASSED_OVER = {
+    "skip": ("skipped", "a value is too large for the application's column"),
+    "later": ("held", "the application computed it after this build; `loyalty run` builds anew"),
+}
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,12 @@ class Outcome:
     periods: Written
 
 
-def planned(plan: Plan, verdict: Verdict) -> Outcome:
-    """The outcome if everything that is not held were written: what a dry run shows."""
+def foreseen(plan: Plan, verdict: Verdict) -> ActivationResult:
+    """The result if everything that is not held were written: what a dry run shows."""
+    return result_of(plan, verdict, _planned(plan, verdict), run_id=None)
+
+
+def _planned(plan: Plan, verdict: Verdict) -> Outcome:
     members = Written()
     for entry in plan.segments:
         key = entry.segment.segment_id
@@ -47,8 +57,8 @@ def planned(plan: Plan, verdict: Verdict) -> Outcome:
         if key_of(line) not in verdict.segments:
             counters.rows["written", key_of(line)] = 1
     audiences = Written()
-    for campaign_id, (action, _) in plan.audiences.items():
-        if action == "update" and campaign_id not in verdict.campaigns:
+    for campaign_id, audience in plan.audiences.items():
+        if audience.action == "update" and campaign_id not in verdict.campaigns:
             audiences.rows["written", campaign_id] = 1
     held = Counter(p.action for p in plan.closed_periods if p.change_no in verdict.periods)
     periods = Written()
@@ -88,14 +98,14 @@ def _segment(entry: SegmentPlan, verdict: Verdict, outcome: Outcome) -> SegmentR
     held = entry.rows if key in verdict.segments else 0
     # What was planned and neither written nor refused was gone, or done, when its turn came.
     overtaken = max(0, entry.rows - held - failed - added - removed - refreshed)
-    skipped = entry.skipped + overtaken
+    skipped = entry.skipped + entry.later + overtaken
     reason = verdict.segments.get(key) or members.reasons.get(key) or counters.reasons.get(key)
     if reason is None and not entry.live:
         reason = _NOT_OURS
     elif reason is None and not entry.fits:
         reason = _MISFIT
     elif reason is None and skipped:
-        reason = _GONE if entry.skipped else _OVERTAKEN
+        reason = _GONE if entry.skipped else _LATER if entry.later else _OVERTAKEN
     return SegmentResult(
         segment_id=key,
         shop_id=entry.segment.shop_id,
@@ -110,6 +120,7 @@ def _segment(entry: SegmentPlan, verdict: Verdict, outcome: Outcome) -> SegmentR
         failed=failed,
         counters_written=counters.rows["written", key] > 0,
         counters_failed=counters.failed[key] > 0,
+        counters_held=entry.counters_differ and key in verdict.segments,
         reason=reason,
     )
 
@@ -135,23 +146,17 @@ def _analytics(plan: Plan, verdict: Verdict, periods: Written) -> AnalyticsResul
         if period.change_no in verdict.periods
     ]
     notes += [
-        PeriodNote(
-            shop_id,
-            shops[shop_id],
-            period_type,
-            period_on,
-            "skipped",
-            "a value is too large for the application's column",
-        )
-        for shop_id, period_type, period_on in plan.misfits
+        PeriodNote(shop_id, shops[shop_id], period_type, period_on, *_PASSED_OVER[action])
+        for action, shop_id, period_type, period_on in plan.passed_over
     ]
+    passed_over = Counter(action for action, *_ in plan.passed_over)
     return AnalyticsResult(
         added=counted["added"],
         updated=counted["updated"],
         removed=counted["removed"],
         unchanged=plan.period_actions.get("keep", 0),
-        held=held,
-        skipped=len(plan.misfits) + overtaken,
+        held=held + passed_over["later"],
+        skipped=passed_over["skip"] + overtaken,
         failed=failed,
         failure=next(iter(periods.reasons.values()), None),
         notes=notes,
@@ -162,16 +167,16 @@ def _campaigns(plan: Plan, verdict: Verdict, outcome: Outcome) -> list[CampaignR
     names = {s.segment_id: s.name for s in plan.scope.segments}
     results = []
     for target in plan.targets:
-        action, audience = plan.audiences.get(target.campaign_id, ("skip", 0))
+        audience = plan.audiences.get(target.campaign_id, Audience("skip", 0))
         failed = [s for s in target.segment_ids if outcome.members.failed[s]]
         reason: str | None
         if target.problem is not None:
             status, reason = "skipped", target.problem
         elif target.campaign_id in verdict.campaigns:
             status, reason = "held", verdict.campaigns[target.campaign_id]
-        elif action == "skip":
+        elif audience.action == "skip":
             status, reason = "skipped", "the application has changed it since the sync"
-        elif action == "keep":
+        elif audience.action == "keep":
             status, reason = "unchanged", None
         elif failed:
             status, reason = "failed", f"its segment {names[failed[0]]!r} failed"
@@ -187,7 +192,9 @@ def _campaigns(plan: Plan, verdict: Verdict, outcome: Outcome) -> list[CampaignR
                 shop_id=target.shop_id,
                 shop_domain=plan.scope.shops[target.shop_id],
                 name=target.name,
-                audience=audience,
+                audience=audience.customers,
+                without_consent=audience.without_consent,
+                beyond_limit=audience.beyond_limit,
                 status=status,
                 reason=reason,
             )

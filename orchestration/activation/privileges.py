@@ -23,7 +23,15 @@ _PERIOD = ("shop_id", "date", "period_type", *analytics.COLUMNS)
 
 READ: dict[str, tuple[str, ...]] = {
     "shops": ("id",),
-    "customer_loyalty_profiles": ("id", "shop_id"),
+    "customer_loyalty_profiles": (
+        "id",
+        "shop_id",
+        "email_opt_in",
+        "sms_opt_in",
+        "is_active",
+        "email",
+        "phone",
+    ),
     "customer_segments": ("id", "shop_id", "is_active", "auto_update", *_COUNTERS),
     "customer_segment_memberships": ("id", *_MEMBERSHIP),
     "loyalty_analytics": ("id", *_PERIOD),
@@ -32,6 +40,7 @@ READ: dict[str, tuple[str, ...]] = {
         "shop_id",
         "status",
         "rules",
+        "max_participants",
         "target_all_customers",
         "target_customer_ids",
     ),

@@ -17,7 +17,8 @@ class SegmentResult:
         refreshed: Active rows that were corrected: reason, data, times, or a double taken out.
         unchanged: Members that were right already.
         held: Rows that a brake held back.
-        skipped: Members that the application has no customer for any more.
+        skipped: Members that the application has no customer for any more, and rows that it
+            changed itself after the build or while the run was under way.
         failed: Rows that could not be written; the next run tries them again.
         counters_written: Whether customer_segments' own columns changed.
         reason: Why something was held, skipped or failed; None where nothing was.
@@ -36,7 +37,25 @@ class SegmentResult:
     failed: int = 0
     counters_written: bool = False
     counters_failed: bool = False
+    counters_held: bool = False
     reason: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """Membership rows written."""
+        return self.added + self.removed + self.refreshed
+
+    @property
+    def is_news(self) -> bool:
+        """Whether anything was written, or is to be explained."""
+        return bool(self.rows or self.counters_written or self.reason or self.status != "done")
+
+    @property
+    def status(self) -> str:
+        """`held`, `failed`, or `done`."""
+        if self.held or self.counters_held:
+            return "held"
+        return "failed" if self.failed or self.counters_failed else "done"
 
 
 @dataclass(frozen=True)
@@ -45,6 +64,8 @@ class CampaignResult:
 
     Attributes:
         audience: How many customers its audience has.
+        without_consent: Members who are left out, as they cannot be reached on its channel.
+        beyond_limit: Members who are left out, as it takes only so many.
         status: `written`, `unchanged`, `held`, `skipped` or `failed`.
         reason: Why it was held, skipped or failed.
     """
@@ -56,6 +77,8 @@ class CampaignResult:
     audience: int
     status: str
     reason: str | None = None
+    without_consent: int = 0
+    beyond_limit: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,9 +142,9 @@ class ActivationResult:
     def problems(self) -> list[str]:
         """What was held or failed, a sentence each; empty where the exit code is 0."""
         found = [
-            f"segment {s.name!r} of {s.shop_domain}: {'held' if s.held else 'failed'}, {s.reason}"
+            f"segment {s.name!r} of {s.shop_domain}: {s.status}, {s.reason}"
             for s in self.segments
-            if s.held or s.failed or s.counters_failed
+            if s.status != "done"
         ]
         if self.analytics.held:
             first = next(note for note in self.analytics.notes if note.status == "held")
@@ -141,6 +164,43 @@ class ActivationResult:
         ]
         return found
 
+    @property
+    def notable(self) -> list[dict[str, int | str]]:
+        """The problems for machines: ids and counts only, no name and no message."""
+        found: list[dict[str, int | str]] = [
+            {
+                "subject": "segment",
+                "shop_id": s.shop_id,
+                "segment_id": s.segment_id,
+                "status": s.status,
+                "rows": s.held or s.failed,
+            }
+            for s in self.segments
+            if s.status != "done"
+        ]
+        found += [
+            {"subject": "loyalty_analytics", "status": status, "rows": rows}
+            for status, rows in (("held", self.analytics.held), ("failed", self.analytics.failed))
+            if rows
+        ]
+        found += [
+            {
+                "subject": "campaign",
+                "shop_id": c.shop_id,
+                "campaign_id": c.campaign_id,
+                "status": c.status,
+            }
+            for c in self.campaigns
+            if c.status in ("held", "failed")
+        ]
+        return found
+
+    def news(self, most: int) -> list[SegmentResult]:
+        """The segments that something is to be said of, the gravest first, at most so many."""
+        found = [s for s in self.segments if s.is_news]
+        found.sort(key=lambda s: (s.status != "done", s.held + s.failed, s.rows), reverse=True)
+        return found[:most]
+
     def metadata(self, table: str) -> Mapping[str, int | str]:
         """Numbers about one of the four operational tables that activation writes."""
         if table == "customer_segment_memberships":
@@ -152,7 +212,7 @@ class ActivationResult:
                 "as_of": self.segments_as_of.isoformat(),
                 "segments": len(self.segments),
                 "updated": sum(s.counters_written for s in self.segments),
-                "held": sum(s.held > 0 for s in self.segments),
+                "held": sum(s.counters_held for s in self.segments),
                 "failed": sum(s.counters_failed for s in self.segments),
             }
         if table == "loyalty_analytics":

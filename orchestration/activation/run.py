@@ -1,27 +1,17 @@
-"""One activation from end to end: plan, brakes, apply, record."""
+"""One activation from end to end: plan, brakes, apply, record, under one lock."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from orchestration.activation import (
-    analytics,
-    analytics_work,
-    campaigns,
-    counters,
-    memberships,
-    privileges,
-    record,
-)
-from orchestration.activation.batches import Written, write
-from orchestration.activation.outcome import Outcome, planned, result_of
-from orchestration.activation.plan import Plan, draw_up
+from orchestration.activation.outcome import foreseen
 from orchestration.activation.result import ActivationResult
-from orchestration.activation.session import Session
-from orchestration.activation.source import Warehouse, read_scope, refuse_going_back
-from orchestration.activation.verdict import Verdict, judge
+from orchestration.activation.steps import apply, make_plan, record
+from orchestration.activation.verdict import judge
 from orchestration.database import Database
-from orchestration.warehouse import prepare, writer_lock
+from orchestration.warehouse import writer_lock
 
 
 def activate(
@@ -33,6 +23,8 @@ def activate(
     segment: str | None = None,
     shop: str | None = None,
     allow_large_changes: bool = False,
+    max_rows_per_second: int | None = None,
+    waiting: Callable[[str], None] = lambda message: None,
 ) -> ActivationResult:
     """Writes segments, analytics and campaign audiences to the application; only what differs.
 
@@ -46,6 +38,8 @@ def activate(
         segment: Only segments of this name, and campaigns that name them; no analytics.
         shop: Only the shop of this domain.
         allow_large_changes: Whether to let through what the brakes would hold.
+        max_rows_per_second: How many of the application's rows may be written in a second.
+        waiting: Is told, once, in plain words, that another run is being waited for.
 
     Returns:
         What was written, per segment; what was held or failed is in its `problems`.
@@ -55,81 +49,28 @@ def activate(
             role lacks privileges, or a connection could not be had (back).
     """
     with (
-        writer_lock(warehouse),
-        warehouse.connect(autocommit=True, client_encoding="utf8") as marts,
-        Session(operational) as session,
+        writer_lock(warehouse, waiting=waiting) as lock,
+        TemporaryDirectory(prefix="loyalty-activation-") as folder,
     ):
-        prepare(marts)
-        started_at = datetime.now(UTC)
-        with marts.transaction(), session.reading() as application:
-            scope = read_scope(marts, segment=segment, shop=shop)
-            refuse_going_back(marts, scope)
-            privileges.require(application, operational, schema, write=not dry_run)
-            plan = draw_up(marts, application, schema, scope)
-        with plan:
-            verdict = judge(plan, allow_large_changes=allow_large_changes)
-            if dry_run:
-                return result_of(plan, verdict, planned(plan, verdict), run_id=None)
-            run_id = record.start(marts, scope)
-            try:
-                outcome = _apply(session, schema, marts, plan, verdict)
-                result = result_of(plan, verdict, outcome, run_id=run_id)
-                complete = [
-                    entry.segment_id
-                    for entry in result.segments
-                    if not (entry.held or entry.failed)
-                ]
-                record.finish(marts, result, started_at, complete)
-            except BaseException as error:
-                record.abort(marts, run_id, error)
-                raise
-            return result
-
-
-def _apply(
-    session: Session, schema: str, marts: Warehouse, plan: Plan, verdict: Verdict
-) -> Outcome:
-    """Members first, then what is said about them: counters and audiences; analytics last."""
-    members = write(
-        session,
-        schema,
-        memberships.member_work(schema),
-        plan.member_lines.lines(),
-        lambda segment_id: segment_id not in verdict.segments,
-    )
-    unfinished = members.failed.keys() | verdict.segments.keys()
-    counted = write(
-        session,
-        schema,
-        counters.counter_work(schema),
-        plan.counter_lines.lines(),
-        lambda segment_id: segment_id not in unfinished,
-    )
-    waiting = {t.campaign_id for t in plan.targets if unfinished & set(t.segment_ids)}
-    audiences = write(
-        session,
-        schema,
-        campaigns.audience_work(schema),
-        plan.audience_lines.lines(),
-        lambda campaign_id: campaign_id not in waiting,
-    )
-    periods = _apply_periods(session, schema, marts, plan, verdict)
-    return Outcome(members, counted, audiences, periods)
-
-
-def _apply_periods(
-    session: Session, schema: str, marts: Warehouse, plan: Plan, verdict: Verdict
-) -> Written:
-    if plan.scope.segment is not None:
-        return Written()
-    marts.execute(analytics.REMEMBER)
-    periods = write(
-        session,
-        schema,
-        analytics_work.period_work(schema),
-        plan.period_lines.lines(),
-        lambda change_no: change_no not in verdict.periods,
-    )
-    if plan.any_stale and not periods.failed and not verdict.periods:
-        marts.execute(analytics.FORGET)
-    return periods
+        plan = make_plan(
+            operational,
+            schema,
+            warehouse,
+            Path(folder),
+            segment=segment,
+            shop=shop,
+            write=not dry_run,
+        )
+        verdict = judge(plan, allow_large_changes=allow_large_changes)
+        if dry_run:
+            return foreseen(plan, verdict)
+        applied = apply(
+            operational,
+            schema,
+            warehouse,
+            plan,
+            verdict,
+            lock,
+            max_rows_per_second=max_rows_per_second,
+        )
+        return record(warehouse, plan, verdict, applied)

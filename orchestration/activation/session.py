@@ -9,7 +9,7 @@ from typing import TypeVar
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.rows import TupleRow
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from orchestration.database import Database
 from orchestration.errors import LoyaltyError
@@ -21,13 +21,19 @@ ATTEMPTS = 5
 WAIT_SECONDS = 0.2
 WAIT_LONGEST_SECONDS = 5.0
 """Waits are random up to a limit that doubles with each attempt."""
+RECONNECT_SECONDS = 60.0
+"""How long a lost connection is tried to be had back: a server restarts in that time."""
 LOCK_TIMEOUT = "2s"
 """How long a statement waits for a lock of the application before it gives way."""
+SHORT_LOCK_TIMEOUT = "200ms"
+"""The same, where it is known that somebody holds on to a row, and the question is which."""
 WRITE_TIMEOUT = "1min"
 """How long a statement that writes may take."""
 PLAN_LOCK_TIMEOUT = "30s"
 PLAN_TIMEOUT = "30min"
 """The plan only reads, and waits for nothing but changes of the tables themselves."""
+IDLE_TIMEOUT = "5min"
+"""When the server ends a transaction in which this process says nothing more."""
 
 _TRANSIENT_STATES = {
     "40001",  # serialization failure
@@ -65,9 +71,10 @@ class Session:
             self._connection.close()
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, short_waits: bool = False) -> Iterator[Connection]:
         """A transaction that writes: it sees what others commit while it waits for their locks."""
-        with self._transaction(IsolationLevel.READ_COMMITTED, LOCK_TIMEOUT, WRITE_TIMEOUT) as open_:
+        lock_timeout = SHORT_LOCK_TIMEOUT if short_waits else LOCK_TIMEOUT
+        with self._transaction(IsolationLevel.READ_COMMITTED, lock_timeout, WRITE_TIMEOUT) as open_:
             yield open_
 
     @contextmanager
@@ -81,13 +88,16 @@ class Session:
     def retried(self, work: Callable[[], T], *, attempts: int = ATTEMPTS) -> T:
         """Does the work, again with growing, jittered waits where the failure was a passing one.
 
+        A lost connection is another matter than a row that stays locked: it is tried to be had back
+        for a while, however often that takes.
+
         Raises:
             psycopg.Error: What the last attempt failed with.
             LoyaltyError: The connection was lost, and could not be had back.
         """
         try:
             return Retrying(
-                stop=stop_after_attempt(attempts),
+                stop=lambda state: _is_enough(state, attempts),
                 wait=wait_random_exponential(multiplier=WAIT_SECONDS, max=WAIT_LONGEST_SECONDS),
                 retry=retry_if_exception(is_transient),
                 reraise=True,
@@ -99,6 +109,7 @@ class Session:
                 f"The connection to the {self.database.name} at {self.database.location} was lost, "
                 "and could not be had back.",
                 remedy="What was committed before stays; run the command again to write the rest.",
+                is_transient=True,
             ) from error
 
     @contextmanager
@@ -116,10 +127,10 @@ class Session:
             connection.execute(
                 "select set_config('lock_timeout', %s, true),"
                 " set_config('statement_timeout', %s, true),"
-                " set_config('idle_in_transaction_session_timeout', '5min', true),"
+                " set_config('idle_in_transaction_session_timeout', %s, true),"
                 " set_config('timezone', 'UTC', true),"
                 " set_config('datestyle', 'ISO, YMD', true)",
-                [lock_timeout, statement_timeout],
+                [lock_timeout, statement_timeout, IDLE_TIMEOUT],
             )
             yield connection
 
@@ -135,6 +146,13 @@ class Session:
         return self.database.connect(
             autocommit=True, application_name="loyalty-activation", client_encoding="utf8"
         )
+
+
+def _is_enough(state: RetryCallState, attempts: int) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    if error is not None and is_lost(error):
+        return (state.seconds_since_start or 0.0) >= RECONNECT_SECONDS
+    return state.attempt_number >= attempts
 
 
 def is_lost(error: BaseException) -> bool:

@@ -77,12 +77,7 @@ def read_scope(warehouse: Warehouse, *, segment: str | None, shop: str | None) -
                 f"The warehouse has no {relation} yet.",
                 remedy="Build it first: `loyalty sync`, then `loyalty build`.",
             )
-    watermarks: dict[str, datetime] = dict(
-        warehouse.execute(
-            "select model, as_of from ops.model_watermarks"
-            " where model in ('marts.customer_segments', 'marts.loyalty_analytics')"
-        ).fetchall()
-    )
+    watermarks = _built_as_of(warehouse)
     for model in (_SEGMENTS, _ANALYTICS):
         if watermarks.get(model) is None:
             raise LoyaltyError(
@@ -117,7 +112,8 @@ def read_scope(warehouse: Warehouse, *, segment: str | None, shop: str | None) -
     )
 
 
-def _create_scope(warehouse: Warehouse, *, segment: str | None, shop: str | None) -> None:
+def choose_shops(warehouse: Warehouse, shop: str | None) -> None:
+    """Leaves the shops in scope in a temporary table of the session."""
     warehouse.execute(
         SQL("""
             create temporary table activation_shops as
@@ -125,6 +121,11 @@ def _create_scope(warehouse: Warehouse, *, segment: str | None, shop: str | None
             where shop_domain = {shop} or {shop} is null
         """).format(shop=shop)
     )
+    warehouse.execute("analyze pg_temp.activation_shops")
+
+
+def _create_scope(warehouse: Warehouse, *, segment: str | None, shop: str | None) -> None:
+    choose_shops(warehouse, shop)
     warehouse.execute(
         SQL("""
             create temporary table activation_scope as
@@ -140,7 +141,6 @@ def _create_scope(warehouse: Warehouse, *, segment: str | None, shop: str | None
             where segments.name = {segment} or {segment} is null
         """).format(segment=segment)
     )
-    warehouse.execute("analyze pg_temp.activation_shops")
     warehouse.execute("analyze pg_temp.activation_scope")
 
 
@@ -160,6 +160,31 @@ def refuse_going_back(warehouse: Warehouse, scope: Scope) -> None:
                 remedy="Build the present again (`loyalty run`), or leave activation out "
                 "(`loyalty run --no-activate`).",
             )
+
+
+def refuse_overtaken(warehouse: Warehouse, scope: Scope) -> None:
+    """Refuses a plan that was made from an earlier build than the warehouse's.
+
+    Raises:
+        LoyaltyError: The warehouse has been built since.
+    """
+    built = _built_as_of(warehouse)
+    if (built.get(_SEGMENTS), built.get(_ANALYTICS)) != (
+        scope.segments_as_of,
+        scope.analytics_as_of,
+    ):
+        raise LoyaltyError(
+            "The warehouse was built again after the plan of this activation was made.",
+            remedy="Run it again: the plan is then made from the newer build.",
+        )
+
+
+def _built_as_of(warehouse: Warehouse) -> dict[str, datetime]:
+    rows = warehouse.execute(
+        "select model, as_of from ops.model_watermarks where model = any(%s)",
+        [[_SEGMENTS, _ANALYTICS]],
+    )
+    return dict(rows.fetchall())
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> LoyaltyError:

@@ -1,9 +1,10 @@
-"""Planned changes between reading and writing: lines of COPY's text format, on disk where many."""
+"""Planned changes between reading and writing: files with lines of COPY's text format."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from tempfile import SpooledTemporaryFile
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,26 +20,30 @@ BATCH_SHOPS = 100
 Batch = list[bytes]
 
 
+@dataclass(frozen=True)
 class Spool:
-    """A temporary file of rows; a line starts with the shop's id and the key of what it changes."""
+    """A file of rows; a line starts with the shop's id and the key of what it changes.
 
-    def __init__(self) -> None:
-        self._file = SpooledTemporaryFile(max_size=BATCH_BYTES)  # noqa: SIM115
+    Attributes:
+        path: The file, in the plan's folder; whoever made the folder removes it.
+    """
+
+    path: Path
 
     def fill(self, connection: Connection, query: Composable) -> None:
-        """Adds the query's rows."""
-        with connection.cursor().copy(SQL("copy ({}) to stdout").format(query)) as copy:
+        """Writes the query's rows."""
+        with (
+            self.path.open("wb") as file,
+            connection.cursor().copy(SQL("copy ({}) to stdout").format(query)) as copy,
+        ):
             for block in copy:
-                self._file.write(block)
+                file.write(block)
 
     def lines(self) -> Iterator[bytes]:
-        """The rows from the first, in order."""
-        self._file.seek(0)
-        yield from self._file
-
-    def close(self) -> None:
-        """Gives the disk back."""
-        self._file.close()
+        """The rows from the first, in order; none where nothing was planned."""
+        if self.path.exists():
+            with self.path.open("rb") as file:
+                yield from file
 
 
 def shop_of(line: bytes) -> bytes:
@@ -51,8 +56,11 @@ def key_of(line: bytes) -> int:
     return int(line.split(b"\t", 2)[1])
 
 
-def batches(lines: Iterable[bytes], wanted: Callable[[int], bool]) -> Iterator[Batch]:
+def batches(
+    lines: Iterable[bytes], wanted: Callable[[int], bool], most_rows: int | None = None
+) -> Iterator[Batch]:
     """Cuts the lines whose key is wanted into batches bounded in rows, bytes and shops."""
+    most_rows = min(BATCH_ROWS, most_rows or BATCH_ROWS)
     batch: Batch = []
     size, shops, last_shop = 0, 0, b""
     for line in lines:
@@ -60,7 +68,7 @@ def batches(lines: Iterable[bytes], wanted: Callable[[int], bool]) -> Iterator[B
             continue
         shop = shop_of(line)
         shops += shop != last_shop
-        full = len(batch) >= BATCH_ROWS or size + len(line) > BATCH_BYTES or shops > BATCH_SHOPS
+        full = len(batch) >= most_rows or size + len(line) > BATCH_BYTES or shops > BATCH_SHOPS
         if batch and full:
             yield batch
             batch, size, shops = [], 0, 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from orchestration.databases import Databases, open_databases
 from orchestration.errors import LoyaltyError
+from orchestration.notification import Notice, notify
 from orchestration.settings import Settings
 
 out = Console(highlight=False, soft_wrap=True)
@@ -24,6 +26,17 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON instead of text.")]
+
+RowsPerSecond = Annotated[
+    int | None,
+    typer.Option(
+        "--max-rows-per-second",
+        min=1,
+        metavar="N",
+        help="Write at most so many of the application's rows in a second; "
+        "default: LOYALTY_MAX_ROWS_PER_SECOND, else no limit.",
+    ),
+]
 
 
 def group(help_text: str) -> typer.Typer:
@@ -49,6 +62,17 @@ def settings() -> Settings:
 def databases() -> Databases:
     """Both databases, the embedded server started where it is needed."""
     return open_databases(settings())
+
+
+@contextmanager
+def failures_told(effective: Settings, command: str) -> Iterator[None]:
+    """Tells the webhook where the command fails; that it was stopped is no news to anybody."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, typer.Exit):
+            notify(effective, Notice(command))
+        raise
 
 
 def plain(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Annotated
 
@@ -10,9 +11,20 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from orchestration.activation import ActivationResult, SegmentResult
+from orchestration.activation import ActivationResult, CampaignResult, SegmentResult
 from orchestration.activation import activate as write_back
-from orchestration.cli._frame import Json, databases, out, plain, print_json
+from orchestration.cli._frame import (
+    Json,
+    RowsPerSecond,
+    err,
+    failures_told,
+    out,
+    plain,
+    print_json,
+    settings,
+)
+from orchestration.databases import open_databases
+from orchestration.notification import Notice, notify
 
 SEGMENTS_SHOWN = 50
 NOTES_SHOWN = 20
@@ -34,22 +46,27 @@ def activate(
         bool,
         typer.Option("--allow-large-changes", help="Let through what the brakes would hold."),
     ] = False,
+    max_rows_per_second: RowsPerSecond = None,
     as_json: Json = False,
 ) -> None:
     """Write segments, analytics and campaign audiences back to the application; only differences.
 
     Exit code 1 where something was held back or failed; the rest has been written.
     """
-    opened = databases()
-    result = write_back(
-        opened.operational,
-        opened.operational_schema,
-        opened.warehouse,
-        dry_run=dry_run,
-        segment=segment,
-        shop=shop,
-        allow_large_changes=allow_large_changes,
-    )
+    effective = settings()
+    with failures_told(effective, "activate") if not dry_run else nullcontext():
+        opened = open_databases(effective)
+        result = write_back(
+            opened.operational,
+            opened.operational_schema,
+            opened.warehouse,
+            dry_run=dry_run,
+            segment=segment,
+            shop=shop,
+            allow_large_changes=allow_large_changes,
+            max_rows_per_second=max_rows_per_second or effective.max_rows_per_second,
+            waiting=lambda message: err.print(message, markup=False),
+        )
     if as_json:
         print_json(
             {**asdict(result), "rows_written": result.rows_written, "problems": result.problems}
@@ -57,15 +74,15 @@ def activate(
     else:
         _show(result)
     if result.problems:
+        if not dry_run:
+            notify(effective, Notice("activate", str(result.run_id), problems=result.notable))
         raise typer.Exit(1)
 
 
 def _show(result: ActivationResult) -> None:
     verb = "would write" if result.dry_run else "wrote"
-    noted = [s for s in result.segments if _is_news(s)]
-    if len(noted) > SEGMENTS_SHOWN:
-        noted.sort(key=_gravity, reverse=True)
-    listed = noted[:SEGMENTS_SHOWN]
+    noted = [s for s in result.segments if s.is_news]
+    listed = noted if len(noted) <= SEGMENTS_SHOWN else result.news(SEGMENTS_SHOWN)
     if listed:
         out.print(_segment_table(listed))
     for entry in listed:
@@ -100,14 +117,23 @@ def _show(result: ActivationResult) -> None:
 
     for campaign in result.campaigns:
         if campaign.status != "unchanged":
-            why = f" ({campaign.reason})" if campaign.reason else ""
             out.print(
                 f"Campaign {campaign.name!r} of {campaign.shop_domain}: {campaign.status}, "
-                f"{campaign.audience:,} customers{why}.",
+                f"{campaign.audience:,} customers{_left_out(campaign)}.",
                 markup=False,
             )
     out.print(f"The run {verb} {result.rows_written:,} rows.")
     _show_advice(result)
+
+
+def _left_out(campaign: CampaignResult) -> str:
+    """Why it is not written, or who of its segments is not in it."""
+    notes = [campaign.reason] if campaign.reason else []
+    if campaign.without_consent:
+        notes.append(f"{campaign.without_consent:,} without consent or address")
+    if campaign.beyond_limit:
+        notes.append(f"{campaign.beyond_limit:,} beyond its limit")
+    return f" ({', '.join(notes)})" if notes else ""
 
 
 def _segment_table(segments: list[SegmentResult]) -> Table:
@@ -126,30 +152,16 @@ def _segment_table(segments: list[SegmentResult]) -> Table:
     return table
 
 
-def _is_news(segment: SegmentResult) -> bool:
-    changed = segment.added or segment.removed or segment.refreshed or segment.counters_written
-    return bool(changed or segment.held or segment.reason)
-
-
-def _gravity(segment: SegmentResult) -> tuple[int, int, int]:
-    changed = segment.added + segment.removed + segment.refreshed
-    return segment.held, segment.failed + segment.counters_failed, changed
-
-
 def _what(segment: SegmentResult) -> str:
-    if segment.held:
-        return "held"
-    return "failed in part" if segment.failed or segment.counters_failed else "skipped in part"
+    return {"held": "held", "failed": "failed in part"}.get(segment.status, "skipped in part")
 
 
 def _show_advice(result: ActivationResult) -> None:
-    held = any(s.held for s in result.segments) or result.analytics.held
-    failed = any(s.failed or s.counters_failed for s in result.segments)
-    failed = failed or any(c.status == "failed" for c in result.campaigns)
-    if held:
+    statuses = {s.status for s in result.segments} | {c.status for c in result.campaigns}
+    if "held" in statuses or result.analytics.held:
         out.print(
             "Look at what is held; to write it, run `loyalty activate --allow-large-changes` "
             "(with --segment or --shop for a part of it)."
         )
-    if failed or result.analytics.failed:
+    if "failed" in statuses or result.analytics.failed:
         out.print("What failed is tried again by the next run.")

@@ -58,6 +58,21 @@ def _configuration(effective: Settings) -> Iterator[Finding]:
         ("LOYALTY_WAREHOUSE_URL", effective.warehouse_url),
     ):
         yield Finding("ok", name, "set (hidden)" if url else "not set: the embedded server")
+    rate = effective.max_rows_per_second
+    yield Finding("ok", "LOYALTY_MAX_ROWS_PER_SECOND", f"{rate:,}" if rate else "not set: no limit")
+    yield from _webhook(effective)
+
+
+def _webhook(effective: Settings) -> Iterator[Finding]:
+    if effective.webhook_url is None:
+        yield Finding("ok", "LOYALTY_WEBHOOK_URL", "not set: nobody is told of failures")
+        return
+    yield Finding("ok", "LOYALTY_WEBHOOK_URL", "set (hidden)")
+    if effective.webhook_secret is None:
+        remedy = "Set it, and check the header Loyalty-Signature where the messages arrive."
+        yield Finding("warning", "LOYALTY_WEBHOOK_SECRET", "not set: nothing is signed", remedy)
+    else:
+        yield Finding("ok", "LOYALTY_WEBHOOK_SECRET", "set (hidden)")
 
 
 def _disk(effective: Settings) -> Iterator[Finding]:

@@ -16,14 +16,26 @@ from rich.status import Status
 from orchestration import build
 from orchestration import run as runner
 from orchestration.cli import _summary
-from orchestration.cli._frame import Json, err, out, print_json, settings
+from orchestration.cli._frame import (
+    Json,
+    RowsPerSecond,
+    err,
+    failures_told,
+    out,
+    print_json,
+    settings,
+)
 from orchestration.databases import open_databases
+from orchestration.notification import Notice, notify
+from orchestration.settings import Settings
 
 STEPS = {
     "sync": "Mirroring the application's tables",
     "compile_segment_rules": "Compiling the segment rules",
     "dbt_build": "Building and testing the models",
-    "activate": "Writing back to the application",
+    "activate.plan": "Comparing with the application",
+    "activate.apply": "Writing back to the application",
+    "activate.record": "Recording what was written back",
 }
 
 
@@ -40,6 +52,7 @@ def run(
     allow_large_changes: Annotated[
         bool, typer.Option("--allow-large-changes", help="Let through what the brakes would hold.")
     ] = False,
+    max_rows_per_second: RowsPerSecond = None,
     json: Json = False,
 ) -> None:
     """Sync, build and activate, once, as one recorded Dagster run."""
@@ -49,6 +62,7 @@ def run(
             full_refresh=full_refresh,
             activate=not no_activate,
             allow_large_changes=allow_large_changes,
+            max_rows_per_second=max_rows_per_second,
         ),
         json=json,
     )
@@ -62,6 +76,19 @@ def execute(options: runner.RunOptions, *, json: bool) -> None:
         LoyaltyError: A database cannot be used.
     """
     effective = settings()
+    with failures_told(effective, "run"):
+        result = _run(effective, options, json=json)
+    if not result.success:
+        notify(
+            effective,
+            Notice(
+                "run", result.run_id, result.failed_steps, result.failed_checks, result.problems
+            ),
+        )
+        raise typer.Exit(1)
+
+
+def _run(effective: Settings, options: runner.RunOptions, *, json: bool) -> runner.RunResult:
     opened = open_databases(effective)
     # A wrong URL or password is said now, in a second, and not by a stack of Dagster events.
     opened.warehouse.connect().close()
@@ -79,8 +106,7 @@ def execute(options: runner.RunOptions, *, json: bool) -> None:
         print_json({**asdict(result), "summary": _summary.collect(opened.warehouse)})
     else:
         _print(result)
-    if not result.success:
-        raise typer.Exit(1)
+    return result
 
 
 def _print(result: runner.RunResult) -> None:

@@ -27,9 +27,23 @@ class BuildConfig(dg.Config):
     )
 
 
-class ActivationConfig(dg.Config):
-    """How to write back."""
+class BrakesConfig(dg.Config):
+    """What the brakes let through."""
 
     allow_large_changes: bool = Field(
         default=False, description="Let changes through that the brakes would hold."
     )
+
+
+class ApplyConfig(dg.Config):
+    """How fast to write."""
+
+    max_rows_per_second: int | None = Field(
+        default=None,
+        gt=0,
+        description="Rows of the application per second; default: LOYALTY_MAX_ROWS_PER_SECOND.",
+    )
+
+
+class ActivationConfig(BrakesConfig, ApplyConfig):
+    """How to write back."""

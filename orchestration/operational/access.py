@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, LiteralString
+from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
-from orchestration.operational.tables import OURS, shops
+from orchestration.operational.tables import OURS, loyalty_analytics, shops
 
 NEVER_READ: frozenset[sa.Column[Any]] = frozenset({shops.c.access_token})
 """Secrets: they need neither be there nor be readable."""
 
-UPDATED_COLUMNS = {
+_MEMBERSHIP = (
+    "added_at",
+    "removed_at",
+    "is_active",
+    "qualification_reason",
+    "qualification_data",
+)
+_PERIOD = tuple(
+    column.name for column in loyalty_analytics.columns if column.name not in ("id", "shop_id")
+)
+
+UPDATED_COLUMNS: dict[str, Sequence[str]] = {
     "customer_segments": (
         "customer_count",
         "avg_lifetime_value",
@@ -19,14 +31,19 @@ UPDATED_COLUMNS = {
         "last_computed_at",
     ),
     "campaigns": ("target_customer_ids", "target_all_customers"),
+    "customer_segment_memberships": _MEMBERSHIP,
+    "loyalty_analytics": tuple(name for name in _PERIOD if name != "period_type"),
 }
-"""The columns that activation sets on rows that stay the application's."""
+"""The columns that activation sets on rows that are there."""
 
-KEPT_TABLES: dict[str, LiteralString] = {
-    "customer_segment_memberships": "insert, update",
-    "loyalty_analytics": "insert, update, delete",
+INSERTED_COLUMNS: dict[str, Sequence[str]] = {
+    "customer_segment_memberships": ("segment_id", "customer_id", *_MEMBERSHIP),
+    "loyalty_analytics": ("shop_id", *_PERIOD),
 }
-"""The tables whose rows activation keeps, and the privileges that this takes."""
+"""The columns that activation sets on new rows; their ids come from the tables' sequences."""
+
+DELETED_TABLES = ("loyalty_analytics",)
+"""The tables that activation deletes rows of its own from."""
 
 
 def columns_read(table: sa.Table) -> list[sa.Column[Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchestration.operational.access import KEPT_TABLES, columns_read
+from orchestration.operational.access import INSERTED_COLUMNS, columns_read
 from orchestration.operational.catalogue import Catalogue, Column, ForeignKey, Relation
 from orchestration.operational.migrate import VERSION_TABLE
 from orchestration.operational.tables import metadata
@@ -196,7 +196,7 @@ def _compare_keys(table: sa.Table, relation: Relation) -> Iterator[Difference]:
         )
         yield Difference(Severity.ERROR, table.name, None, problem)
     elif (
-        table.name in KEPT_TABLES
+        table.name in INSERTED_COLUMNS
         and "id" in relation.columns
         and not relation.columns["id"].has_default
     ):
@@ -236,7 +236,7 @@ def _foreign_key_problem(wanted: ForeignKey, found: ForeignKey | None) -> str:
 
 
 def _extra_column(table: str, name: str, extra: Column) -> Difference:
-    if table in KEPT_TABLES and not extra.is_nullable and not extra.has_default:
+    if table in INSERTED_COLUMNS and not extra.is_nullable and not extra.has_default:
         return Difference(
             Severity.WARNING,
             table,

@@ -8,7 +8,8 @@ from typing import LiteralString
 from psycopg import sql
 
 from orchestration.operational.access import (
-    KEPT_TABLES,
+    DELETED_TABLES,
+    INSERTED_COLUMNS,
     NEVER_READ,
     UPDATED_COLUMNS,
     columns_read,
@@ -45,9 +46,11 @@ def grants(schema: str, role: str, *, activation: bool = True) -> str:
         lines += ["", "-- Activation writes segments, analytics and campaign audiences back."]
         for name, written in UPDATED_COLUMNS.items():
             lines.append(_grant("update", "table", schema, name, role=role, columns=written))
-        for name, privileges in KEPT_TABLES.items():
-            lines.append(_grant(privileges, "table", schema, name, role=role))
+        for name, written in INSERTED_COLUMNS.items():
+            lines.append(_grant("insert", "table", schema, name, role=role, columns=written))
             lines.append(_grant("usage", "sequence", schema, f"{name}_id_seq", role=role))
+        for name in DELETED_TABLES:
+            lines.append(_grant("delete", "table", schema, name, role=role))
     return "\n".join(lines) + "\n"
 
 

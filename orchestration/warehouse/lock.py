@@ -20,12 +20,44 @@ WAIT_SECONDS = 600.0
 """How long to wait for another run to finish."""
 
 
+class WriterLock:
+    """The lock while it is held, to ask whether it still is."""
+
+    def __init__(self, connection: psycopg.Connection[TupleRow], warehouse: Database) -> None:
+        self._connection = connection
+        self._warehouse = warehouse
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the connection that it lives on is still there."""
+        try:
+            self._connection.execute("select 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def require(self) -> None:
+        """For writers that cannot take back what they commit bit by bit.
+
+        Raises:
+            LoyaltyError: The lock was lost: another run may be at work already.
+        """
+        if not self.is_held:
+            raise LoyaltyError(
+                f"The connection that kept other runs out of the warehouse at "
+                f"{self._warehouse.location} was lost, so this run stopped.",
+                remedy="A pooler, a firewall or a restart of the server ends such connections. "
+                "What was committed before stays; run the command again to write the rest.",
+                is_transient=True,
+            )
+
+
 @contextmanager
 def writer_lock(
     warehouse: Database,
     *,
     waiting: Callable[[str], None] = lambda message: None,
-) -> Iterator[None]:
+) -> Iterator[WriterLock]:
     """Holds the warehouse's session advisory lock; not re-entrant.
 
     The lock lives on a connection of its own, so it ends with the process, however that ends.
@@ -34,6 +66,9 @@ def writer_lock(
     Args:
         warehouse: The warehouse to lock.
         waiting: Is told, once, in plain words, that another run is being waited for.
+
+    Yields:
+        The lock, which can be asked whether it is still held.
 
     Raises:
         LoyaltyError: Another run still holds the lock when the wait is over, or the connection is
@@ -44,10 +79,9 @@ def writer_lock(
             _take(connection, warehouse, waiting)
         except psycopg.Error as error:
             raise warehouse.explained(error) from None
-        yield
-        try:
-            connection.execute("select 1")
-        except psycopg.OperationalError:
+        lock = WriterLock(connection, warehouse)
+        yield lock
+        if not lock.is_held:
             logger.warning(
                 "The connection that kept other runs out of the warehouse at %s was lost: another "
                 "run may have written at the same time. A pooler, a firewall or a restart of the "

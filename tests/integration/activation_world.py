@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -59,8 +61,7 @@ create view marts.loyalty_analytics as
 select analytics_rows.*, date::timestamp at time zone timezone as period_starts_at
 from marts.analytics_rows inner join marts.dim_shops using (shop_id);
 create table staging.stg_campaigns (
-    campaign_id bigint primary key, shop_id bigint, name text, rules json, status text,
-    max_participants bigint
+    campaign_id bigint primary key, shop_id bigint, name text, rules json, status text
 );
 """
 
@@ -98,7 +99,7 @@ class World:
             "truncate marts.dim_shops, marts.customer_segments, marts.analytics_rows,"
             " marts.customer_segment_memberships, staging.stg_campaigns, ops.activations,"
             " ops.activation_runs, ops.activation_state, ops.activated_segments,"
-            " ops.activated_analytics restart identity"
+            " ops.activated_analytics, ops.activation_approvals restart identity"
         )
         self.marts.execute("delete from ops.model_watermarks")
         self.built(AS_OF)
@@ -214,7 +215,6 @@ class World:
             "name": f"campaign {campaign_id}",
             "rules": text,
             "status": values.pop("status", "active"),
-            "max_participants": values.pop("max_participants", None),
         }
         times = {"start_date": AS_OF, "end_date": AS_OF + timedelta(days=1)}
         self.insert("campaigns", id=campaign_id, **common, **times, **values)
@@ -256,6 +256,31 @@ def _insert(
         ),
         list(values.values()),
     )
+
+
+@contextmanager
+def locked(world: World, query: str, *parameters: Any) -> Iterator[psycopg.Connection[Any]]:
+    """Another connection of the application, holding what the query locks."""
+    with world.operational.connect() as other:
+        other.execute(query.encode(), parameters)
+        yield other
+
+
+def wait_until_blocked(world: World) -> int:
+    """Waits until an activation waits for a lock; gives the server process's id."""
+    while True:
+        rows = world.rows(
+            "select pid from pg_stat_activity where application_name = 'loyalty-activation'"
+            " and wait_event_type = 'Lock' and datname = current_database()"
+        )
+        if rows:
+            return int(rows[0][0])
+
+
+@contextmanager
+def in_background(world: World) -> Iterator[Future[Any]]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(world.activate)
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
-from activation_world import AS_OF, World, new_world, shared_world, world
+from activation_world import (
+    AS_OF,
+    World,
+    in_background,
+    locked,
+    new_world,
+    shared_world,
+    wait_until_blocked,
+    world,
+)
 
+from orchestration.activation import steps
+from orchestration.activation.pace import Pace
 from orchestration.errors import LoyaltyError
 
 __all__ = ["new_world", "shared_world", "world"]
@@ -169,6 +181,44 @@ def test_rows_whose_customer_or_segment_has_gone_are_skipped(world: World) -> No
     assert result.problems == []
 
 
+def test_a_customer_of_another_shop_is_no_member_whatever_row_there_is(world: World) -> None:
+    world.shop(1)
+    world.shop(2)
+    world.customers(1, [1, 2])
+    world.customers(2, [7, 8, 9])
+    world.segment(10, 1)
+    world.stays(10, 1, [1, 2, 7, 8, 9])
+    world.members(10, [2, 7], is_active=False)
+    world.members(10, [8], qualification_reason="of old")
+    [segment] = world.activate().segments
+    assert world.active(10) == {1, 2}
+    assert (segment.added, segment.removed, segment.skipped, segment.unchanged) == (2, 1, 2, 0)
+    before = world.versions()
+    world.activate()
+    assert world.versions() == before
+
+
+def test_a_customer_who_moves_to_another_shop_while_the_run_is_under_way_is_skipped(
+    world: World,
+) -> None:
+    world.shop(1)
+    world.shop(2)
+    world.customers(1, [1, 2])
+    world.segment(10, 1)
+    world.stays(10, 1, [1, 2])
+    world.members(10, [1], is_active=False)
+    lock = "select pg_advisory_xact_lock(hashtextextended('loyalty.activation/public/1', 0))"
+    with (
+        locked(world, lock) as other,
+        in_background(world) as running,
+    ):
+        wait_until_blocked(world)
+        world.application.execute("update customer_loyalty_profiles set shop_id = 2")
+        other.rollback()
+        [segment] = running.result().segments
+    assert (segment.added, segment.skipped, world.active(10)) == (0, 2, set())
+
+
 def test_doubles_of_a_database_without_the_constraint_are_reduced_to_one(
     new_world: Callable[..., World],
 ) -> None:
@@ -230,6 +280,26 @@ def test_an_unknown_name_is_answered_with_the_nearest(
     with pytest.raises(LoyaltyError, match="knows no") as error:
         world.activate(**options)
     assert hint in error.value.remedy
+
+
+def test_a_rate_cuts_the_rows_into_transactions_of_a_second_each(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(steps, "Pace", partial(Pace, sleep=pauses.append, clock=lambda: 0.0))
+    world.shop(1)
+    world.customers(1, range(1, 101))
+    world.segment(10, 1)
+    world.stays(10, 1, range(1, 101))
+    assert world.activate(max_rows_per_second=30).segments[0].added == 100
+    assert sorted(
+        rows
+        for (rows,) in world.rows(
+            "select count(*) from customer_segment_memberships group by xmin::text"
+        )
+    ) == [10, 30, 30, 30]
+    # In a time that stands still: 30 rows each take a second, and the counters wait for the ten.
+    assert pauses == pytest.approx([1, 2, 3, 3 + 1 / 3])
 
 
 def test_a_schema_with_an_unusual_name_is_written_to(new_world: Callable[..., World]) -> None:

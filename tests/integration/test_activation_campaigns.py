@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -34,7 +35,7 @@ def audience(world: World, campaign_id: int) -> tuple[Any, ...]:
 
 
 def test_an_audience_is_the_members_of_all_segments_that_the_rules_name(shop: World) -> None:
-    rules = '{"target_segments":["Silver",  "Gold"], "channel":"email"}'
+    rules = '{"target_segments":["Silver",  "Gold"], "colour":"email"}'
     shop.campaign(5, 1, rules, target_all_customers=True)
     result = shop.activate()
     assert [(c.status, c.audience) for c in result.campaigns] == [("written", 6)]
@@ -121,3 +122,85 @@ def test_one_segments_run_leaves_audiences_alone_that_other_segments_are_part_of
     assert [(c.campaign_id, c.status) for c in result.campaigns] == [(5, "skipped"), (6, "written")]
     assert "without --segment" in str(result.campaigns[0].reason)
     assert audience(shop, 5)[0] is None
+
+
+@pytest.fixture
+def consented(shop: World) -> World:
+    """1 gave both consents, 2 none, 3 has no address, 4 has left the program; 5 did not say."""
+    shop.application.execute(
+        "update customer_loyalty_profiles set email = 'x@example.com', phone = '+49 30 1',"
+        " email_opt_in = id <> 2, sms_opt_in = id in (1, 5), is_active = case id when 4 then false"
+        " when 1 then true end"
+    )
+    shop.application.execute("update customer_loyalty_profiles set email = '' where id = 3")
+    shop.application.execute("update customer_loyalty_profiles set email_opt_in = null where id=5")
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("channel", "customers"),
+    [("email", [1, 6]), ("sms", [1, 5]), (None, [1, 2, 3, 4, 5, 6])],
+)
+def test_a_channel_means_consent_and_an_address(
+    consented: World, channel: str | None, customers: list[int]
+) -> None:
+    rules = {"channel": channel, "target_segments": ["Gold", "Silver"], "x": [1.0, 1e2, "é"]}
+    text = json.dumps(rules).replace(",", " ,\t")
+    consented.campaign(5, 1, text)
+    [result] = consented.activate().campaigns
+    assert audience(consented, 5) == (customers, False, text)
+    assert (result.audience, result.without_consent) == (len(customers), 6 - len(customers))
+
+
+def test_consent_is_what_the_profile_says_now(consented: World) -> None:
+    consented.campaign(5, 1, {"target_segments": ["Gold"], "channel": "email"})
+    consented.activate()
+    assert audience(consented, 5)[0] == [1]
+    consented.application.execute(
+        "update customer_loyalty_profiles set email_opt_in = id = 2 where id in (1, 2)"
+    )
+    assert [c.status for c in consented.activate().campaigns] == ["written"]
+    assert audience(consented, 5)[0] == [2]
+
+
+def test_places_go_to_those_who_can_be_reached(consented: World) -> None:
+    consented.application.execute(
+        "update customer_loyalty_profiles set email_opt_in = true, email = 'x', is_active = null"
+        " where id in (1, 2, 3)"
+    )
+    consented.campaign(5, 1, {"target_segments": ["Gold"], "channel": "email"}, max_participants=2)
+    [result] = consented.activate().campaigns
+    assert audience(consented, 5)[0] == [1, 3]  # 4 came first, and cannot be reached
+    assert (result.audience, result.without_consent, result.beyond_limit) == (2, 1, 1)
+
+
+def test_the_limit_is_the_campaigns_own_as_it_is_now(shop: World) -> None:
+    shop.campaign(5, 1, {"target_segments": ["Gold"]}, max_participants=1)
+    shop.activate()
+    shop.application.execute("update campaigns set max_participants = 2")
+    shop.activate()
+    assert audience(shop, 5)[0] == [3, 4]
+    shop.application.execute("update campaigns set max_participants = -1")
+    shop.activate()
+    assert audience(shop, 5)[0] == []
+
+
+@pytest.mark.parametrize("channel", ["push", "Email", "", ["email"], {"email": True}, 1, False])
+def test_a_channel_that_nobody_knows_is_not_taken_for_consent(shop: World, channel: Any) -> None:
+    shop.campaign(5, 1, {"target_segments": ["Gold"], "channel": channel})
+    [result] = shop.activate().campaigns
+    assert (result.status, audience(shop, 5)[0]) == ("skipped", None)
+    assert "neither email nor sms" in str(result.reason)
+
+
+def test_an_audience_that_only_looks_different_is_not_written(shop: World) -> None:
+    shop.campaign(
+        5,
+        1,
+        {"target_segments": ["Gold"]},
+        target_customer_ids="[1,2,\n 3,4 ]",
+        target_all_customers=False,
+    )
+    before = shop.versions()
+    assert [c.status for c in shop.activate().campaigns] == ["unchanged"]
+    assert shop.versions()["campaigns"] == before["campaigns"]

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from activation_world import World, new_world, shared_world, world
+from activation_world import (
+    World,
+    in_background,
+    locked,
+    new_world,
+    shared_world,
+    wait_until_blocked,
+    world,
+)
+from cutting_proxy import Cut, through_proxy
 from psycopg import sql
 
-from orchestration.activation import session, spool
+from orchestration.activation import (
+    Applied,
+    Plan,
+    apply,
+    batches,
+    judge,
+    make_plan,
+    pace,
+    session,
+    spool,
+)
 from orchestration.database import Database
 from orchestration.errors import LoyaltyError
 from orchestration.operational.grants import grants
+from orchestration.warehouse import WriterLock
 
 __all__ = ["new_world", "shared_world", "world"]
 
@@ -25,7 +48,7 @@ ACTIVATE = """
 import sys
 from orchestration.activation import activate, spool
 from orchestration.database import Database
-spool.BATCH_ROWS = 50
+spool.BATCH_ROWS = int(sys.argv[3])
 activate(
     Database("operational database", sys.argv[1], "A"), "public",
     Database("warehouse", sys.argv[2], "B"),
@@ -33,41 +56,37 @@ activate(
 """
 
 
+DROP_UNIQUE = (
+    "alter table customer_segment_memberships"
+    " drop constraint customer_segment_memberships_segment_id_customer_id_key"
+)
+RIGHT = """
+select count(*) from customer_segment_memberships
+where is_active and qualification_reason = 'points over 100'
+"""
+COMMIT = b"COMMIT\0"
+DOUBLES = """
+select segment_id, customer_id from customer_segment_memberships
+group by segment_id, customer_id having count(*) > 1
+"""
+
+
+def plan_of(world: World, folder: Path) -> Plan:
+    folder.mkdir()
+    return make_plan(world.operational, world.schema, world.warehouse, folder)
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that a test can live with."""
     monkeypatch.setattr(session, "LOCK_TIMEOUT", "30ms")
+    monkeypatch.setattr(session, "SHORT_LOCK_TIMEOUT", "30ms")
     monkeypatch.setattr(session, "WAIT_SECONDS", 0.001)
 
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "BATCH_ROWS", 50)
-
-
-@contextmanager
-def locked(world: World, query: str, *parameters: Any) -> Iterator[psycopg.Connection[Any]]:
-    """Another connection of the application, holding what the query locks."""
-    with world.operational.connect() as other:
-        other.execute(query.encode(), parameters)
-        yield other
-
-
-def wait_until_blocked(world: World) -> int:
-    """Waits until an activation waits for a lock; gives the server process's id."""
-    while True:
-        rows = world.rows(
-            "select pid from pg_stat_activity where application_name = 'loyalty-activation'"
-            " and wait_event_type = 'Lock' and datname = current_database()"
-        )
-        if rows:
-            return int(rows[0][0])
-
-
-@contextmanager
-def in_background(world: World) -> Iterator[Future[Any]]:
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(world.activate)
 
 
 def two_shops(world: World, members: int = 100) -> None:
@@ -134,13 +153,43 @@ def test_two_at_once_write_every_row_once(world: World, small_batches: None) -> 
     assert complete(world)
 
 
+@pytest.mark.parametrize("constrained", [True, False])
+def test_two_that_know_nothing_of_each_other_write_every_row_once(
+    new_world: Callable[..., World],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    constrained: bool,
+) -> None:
+    """Both have made the same plan, and nothing but the application keeps them apart."""
+    world = new_world()
+    monkeypatch.setattr(spool, "BATCH_ROWS", 20)
+    if not constrained:
+        world.application.execute(DROP_UNIQUE)
+    two_shops(world)
+    world.members(10, range(50, 60))
+    plans = [plan_of(world, tmp_path / str(n)) for n in range(2)]
+    barrier = threading.Barrier(2)
+
+    def carry_out(plan: Plan) -> Applied:
+        with world.operational.connect(autocommit=True) as connection:
+            barrier.wait()
+            lock = WriterLock(connection, world.operational)
+            verdict = judge(plan, allow_large_changes=True)
+            return apply(world.operational, "public", world.warehouse, plan, verdict, lock)
+
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(carry_out, plans))
+    written = [sum(applied.outcome.members.rows.values()) for applied in both]
+    assert sum(written) == 200
+    assert complete(world)
+    assert world.rows(DOUBLES) == []
+
+
 def test_after_a_kill_the_next_run_finishes(world: World) -> None:
     two_shops(world)
     last = world.rows("select id from customer_segment_memberships where segment_id = 20")[0][0]
     with locked(world, "select from customer_segment_memberships where id = %s for update", last):
-        process = subprocess.Popen(
-            [sys.executable, "-c", ACTIVATE, world.operational.url, world.warehouse.url]
-        )
+        process = started(world, batch_rows=50)
         wait_until_blocked(world)
         process.kill()
         process.wait()
@@ -149,17 +198,88 @@ def test_after_a_kill_the_next_run_finishes(world: World) -> None:
     result = world.activate()
     assert complete(world)
     assert (result.problems, sum(s.added for s in result.segments)) == ([], 200 - committed)
-    assert (
-        world.rows(
-            "select count(*) from customer_segment_memberships"
-            " group by segment_id, customer_id having count(*) > 1"
-        )
-        == []
-    )
+    assert world.rows(DOUBLES) == []
     assert world.marts.execute("select status from ops.activations order by 1").fetchall() == [
         ("aborted",),
         ("done",),
     ]
+
+
+def test_the_rest_of_a_first_write_is_not_held_as_a_large_change(world: World) -> None:
+    two_shops(world, 400)
+    world.members(20, [10_151], is_active=False)
+    row = "select from customer_segment_memberships where customer_id = 10151 for update"
+    with locked(world, row):
+        process = started(world, batch_rows=150)
+        wait_until_blocked(world)
+        process.kill()
+        process.wait()
+    assert 0 < len(world.active(20)) < 151
+    world.customers(2, range(20_000, 20_700))
+    world.stays(20, 2, range(20_000, 20_700))
+    assert "gain" in str(world.activate(dry_run=True).problems)  # that many nobody approved
+    world.marts.execute("delete from marts.customer_segment_memberships where customer_id >= 20000")
+    assert world.activate().problems == []
+    assert complete(world, 400)
+    assert world.marts.execute("select count(*) from ops.activation_approvals").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("constrained", [True, False])
+def test_kills_at_any_instant_leave_a_part_that_the_next_run_completes(
+    new_world: Callable[..., World], constrained: bool
+) -> None:
+    """Killed again and again, each time at another instant of the way."""
+    rng = random.Random(1)
+    world = new_world()
+    if not constrained:
+        world.application.execute(DROP_UNIQUE)
+    two_shops(world, 400)
+    world.members(10, range(1, 301), qualification_reason="of old")
+    world.campaign(5, 1, {"target_segments": ["segment 10"]})
+    world.period(1, "2026-03-08", 5)
+    seen = set()
+    for _ in range(8):
+        kill_at_a_message(world, rng)
+        seen.add(world.rows(RIGHT)[0][0])
+        assert world.rows(DOUBLES) == []
+    assert len(seen) > 2, seen
+    result = world.activate()
+    assert (result.problems, complete(world, 400)) == ([], True)
+    assert world.rows("select target_customer_ids from campaigns") == [(list(range(1, 401)),)]
+    assert world.rows("select count(*) from loyalty_analytics") == [(1,)]
+    assert world.rows(DOUBLES) == []
+    before = world.versions()
+    assert world.activate().rows_written == 0
+    assert world.versions() == before
+
+
+def started(world: World, *, batch_rows: int, url: str | None = None) -> subprocess.Popen[bytes]:
+    """An activation in a process of its own."""
+    databases = (url or world.operational.url, world.warehouse.url)
+    return subprocess.Popen([sys.executable, "-c", ACTIVATE, *databases, str(batch_rows)])
+
+
+def kill_at_a_message(world: World, rng: random.Random) -> None:
+    """Starts an activation and kills it when it sends one of its first 150 messages."""
+    messages = itertools.count(1)
+    last, arrives = rng.randrange(1, 150), rng.choice((Cut.PASS, Cut.LOSE_IT))
+    ready = threading.Event()
+
+    def judge_block(_: bytes) -> Cut:
+        if next(messages) < last:
+            return Cut.PASS
+        ready.wait()
+        process.kill()
+        return arrives
+
+    with through_proxy(world.operational.url, judge_block) as (url, _):
+        process = started(world, batch_rows=20, url=url)
+        ready.set()
+        process.wait()
+    world.rows(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+        " where datname = current_database() and application_name = 'loyalty-activation'"
+    )
 
 
 def test_a_connection_lost_in_the_middle_of_a_batch_is_healed(
@@ -179,6 +299,78 @@ def test_a_connection_lost_in_the_middle_of_a_batch_is_healed(
     assert sum(s.added for s in result.segments) == 200
 
 
+def at_commits(verdicts: Sequence[Cut]) -> Callable[[bytes], Cut]:
+    """Judges a client's messages: only its commits are cut, in turn, as long as there are any."""
+    left = iter(verdicts)
+
+    def judge_block(block: bytes) -> Cut:
+        return next(left, Cut.PASS) if COMMIT in block else Cut.PASS
+
+    return judge_block
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_connection_lost_at_a_commit_is_healed_and_counted_once(
+    world: World, small_batches: None, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Whether the commit arrived or not, and again while it is being found out."""
+    rng = random.Random(seed)
+    verdicts = rng.choices(list(Cut), k=8)
+    two_shops(world)
+    monkeypatch.setattr(session, "WAIT_SECONDS", 0.001)
+    with through_proxy(world.operational.url, at_commits(verdicts)) as (url, proxy):
+        monkeypatch.setattr(world, "operational", Database("application", url, "A"))
+        result = world.activate()
+    assert proxy.cuts == len(verdicts) - verdicts.count(Cut.PASS)
+    assert [(s.added, s.skipped, s.failed) for s in result.segments] == [(100, 0, 0), (100, 0, 0)]
+    assert (result.problems, complete(world)) == ([], True)
+    assert world.rows(DOUBLES) == []
+
+
+def test_a_connection_that_cannot_be_had_back_ends_the_run_in_plain_words(
+    world: World, small_batches: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_shops(world)
+    monkeypatch.setattr(session, "WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(session, "RECONNECT_SECONDS", 0.05)
+    commits = iter([Cut.PASS])
+
+    def judge_block(block: bytes) -> Cut:
+        if COMMIT in block:
+            return next(commits, Cut.LOSE_IT)
+        return Cut.PASS
+
+    with through_proxy(world.operational.url, judge_block) as (url, _):
+        monkeypatch.setattr(world, "operational", Database("application", url, "A"))
+        with pytest.raises(LoyaltyError, match="could not be had back") as error:
+            world.activate()
+    assert error.value.is_transient
+    assert len(world.active(10)) + len(world.active(20)) == 50
+    assert world.marts.execute("select status from ops.activations").fetchone() == ("aborted",)
+
+
+def test_a_run_that_lost_the_writer_lock_writes_no_more(world: World, small_batches: None) -> None:
+    two_shops(world)
+    with (
+        locked(world, "select from customer_segment_memberships where segment_id = 20 for update"),
+        in_background(world) as running,
+    ):
+        wait_until_blocked(world)
+        world.marts.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where datname = current_database() and application_name = 'loyalty-writer-lock'"
+        )
+        world.rows("select pg_terminate_backend(%s)", wait_until_blocked(world))
+        with suppress(LoyaltyError):
+            running.result()
+    error = running.exception()
+    assert isinstance(error, LoyaltyError)
+    assert "kept other runs out" in error.problem
+    assert len(world.active(20)) < 100
+    world.activate()
+    assert complete(world)
+
+
 def test_a_row_that_stays_locked_fails_alone_and_the_next_run_writes_it(
     world: World, impatient: None
 ) -> None:
@@ -193,6 +385,30 @@ def test_a_row_that_stays_locked_fails_alone_and_the_next_run_writes_it(
     assert world.marts.execute("select status from ops.activations").fetchone() == ("degraded",)
     again = world.activate()
     assert ([s.added for s in again.segments], complete(world)) == ([0, 1], True)
+
+
+def test_many_locked_rows_are_waited_for_a_bounded_number_of_times(
+    world: World, impatient: None, small_batches: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the run's patience is used up, each batch is tried once, and what fails is left."""
+    two_shops(world, 500)
+    world.members(10, range(1, 500), is_active=False)
+    tries: list[int] = []
+    run = batches._Transaction.run
+
+    def counted(transaction: batches._Transaction) -> Any:
+        tries.append(1)
+        return run(transaction)
+
+    monkeypatch.setattr(batches._Transaction, "run", counted)
+    monkeypatch.setattr(pace, "PATIENCE_SECONDS", 0.0001)
+    with locked(world, "select from customer_segment_memberships where segment_id = 10 for update"):
+        result = world.activate(allow_large_changes=True)
+    assert [(s.added, s.failed) for s in result.segments] == [(0, 500), (500, 0)]
+    # The first batch with all attempts, each other of the 20, and the counters, once.
+    assert len(tries) <= session.ATTEMPTS + 20
+    assert world.activate().problems == []
+    assert complete(world, 500)
 
 
 def test_a_row_that_the_application_refuses_fails_alone(new_world: Callable[..., World]) -> None:

@@ -44,6 +44,7 @@ def memberships(
     customers: Mapping[int, int],
     since: Mapping[int, datetime],
     as_of: datetime,
+    now: datetime,
 ) -> set[Row]:
     """The application's rows afterwards.
 
@@ -54,7 +55,13 @@ def memberships(
         customers: Shops of the customers that the application has.
         since: As of when each segment was last written in full: ends before that were told then.
         as_of: As of when the warehouse was built.
+        now: The application's time: a row of between as_of and now is not the warehouse's to judge.
     """
+
+    def is_later(row: Row) -> bool:
+        times = (row.added_at, row.removed_at)
+        return any(as_of < time <= now for time in times if time is not None)
+
     open_stays = {(s.segment_id, s.customer_id): s for s in stays if s.removed_at is None}
     ends: dict[tuple[int, int], datetime] = {}
     for stay in stays:
@@ -71,11 +78,16 @@ def memberships(
             after.add(row)
     for key, group in groups.items():
         first, *others = sorted(group, key=lambda r: (r.is_active is False, r.row_id))
-        if key in open_stays:
+        segment_id, customer_id = key
+        if is_later(first):
+            after.add(first)
+        elif key not in open_stays:
+            after.add(_left(first, ends.get(key, as_of)))
+        elif customers.get(customer_id) == segments[segment_id]:
             after.add(_member(first.row_id, open_stays[key]))
         else:
-            after.add(_left(first, ends.get(key, as_of)))
-        after |= {_left(other, as_of) for other in others}
+            after.add(_left(first, as_of))
+        after |= {other if is_later(other) else _left(other, as_of) for other in others}
     for key, stay in open_stays.items():
         shop = segments.get(stay.segment_id)
         if key not in groups and shop is not None and customers.get(stay.customer_id) == shop:

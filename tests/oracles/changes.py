@@ -87,6 +87,32 @@ WORDS: Mapping[str, list[Any]] = {
         {"field": "last_order_at", "op": "within_last", "value": 30, "unit": "day"},
         {"field": "points_expiring_30d", "op": "gt", "value": 0},
         {"field": "no such field", "op": "gt", "value": 0},
+        {
+            "event": "points_earned",
+            "aggregate": "sum",
+            "of": "points",
+            "op": "gte",
+            "value": 30,
+            "where": [{"field": "source", "op": "eq", "value": "purchase"}],
+        },
+        {
+            "event": "order_placed",
+            "aggregate": "count",
+            "op": "gte",
+            "value": 1,
+            "within_last": {"value": 14, "unit": "day"},
+        },
+        {"event": "reward_redeemed", "aggregate": "days_since_last", "op": "lte", "value": 40},
+        {"event": "referral_clicked", "aggregate": "count", "op": "eq", "value": 0},
+        {
+            "all": [
+                {"segment": "Segment 0"},
+                {"not": {"segment": "Segment 1"}},
+                {"event": "tier_changed", "aggregate": "count", "op": "is_set"},
+            ]
+        },
+        {"field": "last_order_at", "op": "within_last", "value": 36, "unit": "hour"},
+        {"field": "birthday", "op": "anniversary_within_next", "value": 60, "unit": "day"},
     ],
     "target_tier_ids": [None, [1, 2], []],
     "target_customer_ids": [None, [1, 5, 9], []],
@@ -148,7 +174,7 @@ def live_history(seed: int, customers: int = 6) -> LiveHistory:
         person.update({name: draw.choice([None, True, True, False]) for name in OPT_INS})
     shops = live.rows("shops")
     for index, shop in enumerate(shops):
-        for kind, criteria in enumerate(WORDS["criteria"][: index + 1]):
+        for kind, criteria in enumerate(WORDS["criteria"][: 4 * (index + 1)]):
             live.add(
                 "customer_segments", shop_id=shop["id"], name=f"Segment {kind}", criteria=criteria
             )

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from orchestration.activation.brakes import (
+    Approval,
     MembershipChange,
     RevenueChange,
     hold_membership,
@@ -39,6 +40,25 @@ def test_a_segment_is_held_beyond_half_and_a_hundred_or_when_twenty_would_go(
 ) -> None:
     change = MembershipChange(active=active, added=added, removed=removed)
     assert (hold_membership(change) is not None) is held
+
+
+@pytest.mark.parametrize(
+    ("active", "added", "removed", "approved", "held"),
+    [
+        (160, 240, 0, (400, 0), False),  # the rest of a first write that was killed
+        (160, 240, 0, (0, 0), True),
+        (160, 700, 0, (400, 0), True),  # and much that nobody approved
+        (160, 480, 0, (400, 0), False),
+        (100, 0, 100, (0, 500), False),  # the rest of emptying it
+        (100, 0, 100, (100, 0), True),
+    ],
+)
+def test_what_is_left_of_an_approved_change_is_not_judged_again(
+    active: int, added: int, removed: int, approved: tuple[int, int], held: bool
+) -> None:
+    change = MembershipChange(active=active, added=added, removed=removed)
+    beyond = change.beyond(Approval(*approved))
+    assert (hold_membership(beyond) is not None) is held
 
 
 def test_the_reason_says_how_many_of_how_many() -> None:

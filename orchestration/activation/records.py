@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 
 import psycopg
 
+from orchestration.activation.brakes import MembershipChange
 from orchestration.activation.result import ActivationResult
 from orchestration.activation.source import Scope, Warehouse
 from orchestration.errors import LoyaltyError
@@ -42,6 +44,27 @@ def start(warehouse: Warehouse, scope: Scope) -> int:
                 [subject, as_of, run_id],
             )
     return run_id
+
+
+def approve(warehouse: Warehouse, run_id: int, changes: Mapping[int, MembershipChange]) -> None:
+    """Records what the brakes let through, before the first row of it is written.
+
+    Args:
+        warehouse: The warehouse, not in a transaction.
+        run_id: The run that is to write it.
+        changes: The changes by segment.
+    """
+    rows = [(segment_id, c.added, c.removed) for segment_id, c in changes.items()]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
+    warehouse.execute(
+        "insert into ops.activation_approvals (segment_id, run_id, added, removed)"
+        " select approved.segment_id, %s, approved.added, approved.removed"
+        " from unnest(%s::bigint[], %s::bigint[], %s::bigint[])"
+        " as approved (segment_id, added, removed)"
+        " on conflict (segment_id) do update set run_id = excluded.run_id,"
+        " added = excluded.added, removed = excluded.removed",
+        [run_id, *columns],
+    )
 
 
 def finish(
@@ -114,6 +137,9 @@ def finish(
             " on conflict (segment_id) do update set as_of = excluded.as_of"
             " where activated.as_of < excluded.as_of",
             [result.segments_as_of, complete],
+        )
+        warehouse.execute(
+            "delete from ops.activation_approvals where segment_id = any(%s)", [complete]
         )
 
 

@@ -1,0 +1,1 @@
+"""Membership changes written into a database that serves a live application meanwhile."""
