@@ -6,12 +6,13 @@
         'shops': ['shop_id'],
         'standings': ['customer_id'],
         'expiries': ['customer_id'],
+        'figures': ['customer_id'],
         'liabilities': ['shop_id'],
     } -%}
     {%- if touched not in keys -%}
         {{ exceptions.raise_compiler_error(
             "meta.touched is " ~ touched ~ "; it may be customers, orders, shops, standings,"
-            ~ " expiries or liabilities."
+            ~ " expiries, figures or liabilities."
         ) }}
     {%- endif -%}
     {%- set relation = graph.nodes['model.' ~ project_name ~ '.int_touched_' ~ touched].relation_name -%}

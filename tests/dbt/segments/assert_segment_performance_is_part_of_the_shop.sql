@@ -1,5 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'segment_performance'}}}) }}
--- Parts are not larger than their wholes, and shorter windows hold no more than longer ones.
+-- Parts are not larger than their wholes, shorter windows hold no more than longer ones, and what
+-- is counted is never unknown.
 select
     segment_id,
     customers
@@ -15,3 +16,8 @@ where
     or orders_90d > orders_365d
     or revenue_30d > revenue_90d
     or revenue_90d > revenue_365d
+    or num_nulls(
+        customers, active_members_30d, buyers_365d, orders_30d, orders_90d, orders_365d,
+        points_earned_365d, points_redeemed_365d, points_outstanding,
+        reachable_by_email, reachable_by_sms
+    ) > 0
