@@ -509,6 +509,21 @@ def test_a_customer_deleted_while_a_row_is_inserted_is_skipped(world: World) -> 
     assert result.problems == []
 
 
+def test_a_row_that_the_application_inserts_at_the_same_time_is_left_to_the_next_run(
+    world: World,
+) -> None:
+    two_shops(world)
+    insert = "insert into customer_segment_memberships (segment_id, customer_id) values (10, 5)"
+    with locked(world, insert) as other, in_background(world) as running:
+        wait_until_blocked(world)
+        other.commit()
+        result = running.result()
+    assert (result.segments[0].added, result.segments[0].skipped, result.problems) == (99, 1, [])
+    assert world.rows(DOUBLES) == []
+    assert [s.refreshed for s in world.activate().segments] == [1, 0]
+    assert complete(world)
+
+
 @pytest.fixture
 def role(world: World) -> Iterator[str]:
     """A role that may log in and nothing else."""
