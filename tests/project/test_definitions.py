@@ -26,6 +26,8 @@ print(json.dumps({
     "checks": len(graph.asset_check_keys),
     "job": sorted("/".join(key.path) for key in job.asset_layer.executable_asset_keys),
     "schedules": [schedule.name for schedule in defs.schedules],
+    "sensors": [sensor.name for sensor in defs.sensors],
+    "steps": [step for step in job.graph.node_dict["activate"].definition.node_dict],
 }))
 """
 
@@ -77,6 +79,11 @@ def test_the_fifteen_tables_the_models_and_the_write_back_are_one_graph(
 def test_the_job_runs_every_asset_daily(described: dict[str, object]) -> None:
     assert described["job"] == sorted(described["parents"])  # type: ignore[call-overload]
     assert described["schedules"] == ["daily"]
+
+
+def test_activation_is_a_graph_of_steps_and_failures_are_told(described: dict[str, object]) -> None:
+    assert described["steps"] == ["plan", "brakes", "apply", "record"]
+    assert described["sensors"] == ["webhook"]
 
 
 def test_dbt_tests_are_asset_checks(described: dict[str, int]) -> None:
