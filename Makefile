@@ -32,9 +32,10 @@ lint: $(READY) ## ruff, mypy --strict, sqlfluff
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar models tests/dbt
 
-benchmark: $(READY) ## The sync against psql and dlt, the marts against DuckDB (an hour)
+benchmark: $(READY) ## The sync, the marts and activation, measured (over an hour)
 	$(BIN)/python -m benchmarks.sync
 	$(BIN)/python -m benchmarks.marts
+	$(BIN)/python -m benchmarks.activation
 
 format: $(READY) ## Rewrite Python in the house style
 	$(BIN)/ruff check --fix .

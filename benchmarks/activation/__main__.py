@@ -26,9 +26,6 @@ from benchmarks.frame.servers import Servers, private_servers
 from orchestration import activation
 from orchestration.database import Database
 
-QUIET_SECONDS = 20.0
-"""How long the load is measured without an activation, at least."""
-
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = frame.parser("activation", "Measures activation beside the application's own load.")
@@ -39,6 +36,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--load", type=int, default=300, help="the load's transactions per second")
     parser.add_argument(
         "--pace", type=int, default=20_000, help="rows per second of the paced activation"
+    )
+    parser.add_argument(
+        "--quiet-seconds", type=float, default=20.0, help="how long the load is measured by itself"
     )
     return parser.parse_args(arguments)
 
@@ -106,7 +106,7 @@ class Scenario:
             sizes = {"customers": self.size.customers, "segments": self._segments(application)}
             load = Load(self.servers.source, "application", self.options.load, sizes)
             with load.running() as quiet:
-                time.sleep(QUIET_SECONDS)
+                time.sleep(self.options.quiet_seconds)
             with load.running() as busy:
                 plan, whole = self._activate(application, warehouse, changes.rows, pace)
             require_written(application, warehouse)

@@ -141,7 +141,7 @@ class Load:
 
 
 def _read(folder: Path, began: float, ended: float, found: Latencies) -> None:
-    """pgbench's log: client, number, microseconds, script, and when it ended, in two parts.
+    """Reads pgbench's log: client, number, microseconds, script, and when it ended, in two parts.
 
     With a rate, the microseconds count from when the transaction was due.
     """

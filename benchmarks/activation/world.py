@@ -16,7 +16,7 @@ BEFORE = "2026-06-01 10:10:00+00"
 SHARE = 2
 """Every so-many-th customer of a shop is in each of its segments."""
 
-# The relations that activation reads, with the columns that it reads; all else would be built by dbt.
+# The relations that activation reads, with the columns that it reads; dbt would build the rest.
 _MARTS = """
 create schema marts;
 create schema staging;
@@ -249,8 +249,9 @@ def require_written(application: Database, warehouse: Database) -> int:
     with warehouse.connect() as connection:
         leaving = connection.execute("select count(*) from pairs where kind = 3").fetchone()
     require(found[0] == found[1], f"The application has {found[0]}, the warehouse {found[1]}.")
-    assert left is not None and leaving is not None
-    require(left == (leaving[0], leaving[0]), f"{left} rows left, not {leaving[0]:,}.")
+    assert left is not None
+    assert leaving is not None
+    require(left == (leaving[0], leaving[0]), f"{left[0]:,} rows left, not {leaving[0]:,}.")
     assert found[0] is not None
     return int(found[0][0])
 

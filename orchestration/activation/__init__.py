@@ -9,7 +9,7 @@ from orchestration.activation.result import (
     SegmentResult,
 )
 from orchestration.activation.run import activate
-from orchestration.activation.steps import Applied, apply, make_plan, record
+from orchestration.activation.steps import Applied, apply, make_plan, record, require_privileges
 from orchestration.activation.verdict import Verdict, judge
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "judge",
     "make_plan",
     "record",
+    "require_privileges",
 ]

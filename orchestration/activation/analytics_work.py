@@ -26,7 +26,7 @@ def period_work(schema: str, as_of: datetime) -> Work:
                 and not {is_later}
             returning batch.change_no
         )
-        select change_no, 1 from written
+        select 'removed', change_no, 1 from written
     """).format(schema=Identifier(schema), is_later=is_later(as_of, "analytics", "computed_at"))
     update = SQL("""
         with written as (
@@ -42,7 +42,7 @@ def period_work(schema: str, as_of: datetime) -> Work:
                 and (analytics.date, {present}) is distinct from (batch.date, {wanted})
             returning batch.change_no
         )
-        select change_no, 1 from written
+        select 'updated', change_no, 1 from written
     """).format(
         schema=Identifier(schema),
         is_later=is_later(as_of, "analytics", "computed_at"),
@@ -70,10 +70,9 @@ def period_work(schema: str, as_of: datetime) -> Work:
                         and analytics.period_type = batch.period_type
                 )
             order by batch.change_no
-            on conflict do nothing
             returning shop_id, date, period_type
         )
-        select batch.change_no, 1
+        select 'added', batch.change_no, 1
         from written
         inner join pg_temp.loyalty_batch as batch
             on
@@ -91,7 +90,7 @@ def period_work(schema: str, as_of: datetime) -> Work:
             "shop_id bigint, change_no bigint, action text, analytics_id bigint, period_type text,"
             " date timestamptz, {}"
         ).format(declared()),
-        statements=[("removed", delete), ("updated", update), ("added", insert)],
+        statements=[delete, update, insert],
     )
 
 

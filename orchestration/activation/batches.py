@@ -24,12 +24,12 @@ class Work:
 
     Attributes:
         columns: The batch's columns, in the spool's order: shop_id and the key come first.
-        statements: What to count a statement's rows as, and the statement: it reads
-            `pg_temp.loyalty_batch`, writes only what still differs, and returns (key, rows).
+        statements: Each reads `pg_temp.loyalty_batch`, writes only what still differs, and
+            returns what the rows count as, their key, and how many they are.
     """
 
     columns: sql.SQL | sql.Composed
-    statements: Sequence[tuple[str, sql.SQL | sql.Composed]]
+    statements: Sequence[sql.SQL | sql.Composed]
 
 
 @dataclass
@@ -124,8 +124,8 @@ class _Transaction:
             if self._number is not None and _is_committed(connection, self._number):
                 return self._counts
             self._number, self._counts = None, Counter()
-            for outcome, statement in self._work.statements:
-                for key, rows in connection.execute(statement):
+            for statement in self._work.statements:
+                for outcome, key, rows in connection.execute(statement):
                     self._counts[outcome, key] += rows
             row = connection.execute("select pg_current_xact_id()::text").fetchone()
             self._number = row[0] if row else None

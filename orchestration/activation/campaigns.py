@@ -289,7 +289,7 @@ def audience_work(schema: str) -> Work:
                 )
             returning campaigns.id
         )
-        select id, count(*) from written group by id
+        select 'written', id, count(*) from written group by id
     """).format(
         schema=Identifier(schema),
         same_list=_SAME_LIST.format(
@@ -298,5 +298,5 @@ def audience_work(schema: str) -> Work:
     )
     return Work(
         columns=SQL("shop_id bigint, campaign_id bigint, rules text, ids text"),
-        statements=[("written", statement)],
+        statements=[statement],
     )

@@ -91,12 +91,12 @@ def counter_work(schema: str, as_of: datetime) -> Work:
                 )
             returning segments.id
         )
-        select id, count(*) from written group by id
+        select 'written', id, count(*) from written group by id
     """).format(schema=Identifier(schema), ours=OURS, is_later=is_later_segment(as_of))
     return Work(
         columns=SQL(
             "shop_id bigint, segment_id bigint, customer_count bigint, avg_lifetime_value numeric,"
             " avg_points_balance bigint, last_computed_at timestamptz"
         ),
-        statements=[("written", statement)],
+        statements=[statement],
     )

@@ -233,63 +233,67 @@ def member_work(schema: str, as_of: datetime) -> Work:
         "is_later": is_later_membership(as_of),
     }
 
-    def deactivate(action: str) -> Composed:
-        return SQL("""
-            with written as (
-                update {schema}.customer_segment_memberships as memberships
-                set is_active = false, removed_at = batch.removed_at
-                from pg_temp.loyalty_batch as batch
-                inner join {schema}.customer_segments as segments
-                    on
-                        batch.segment_id = segments.id
-                        and batch.shop_id = segments.shop_id
-                        and {ours}
-                where
-                    batch.action = {action}
-                    and memberships.id = batch.membership_id
-                    and memberships.segment_id = batch.segment_id
-                    and memberships.customer_id = batch.customer_id
-                    and coalesce(memberships.is_active, true)
-                    and not {is_later}
-                returning memberships.segment_id
-            )
-            select segment_id, count(*) from written group by segment_id
-        """).format(action=Literal(action), **names)
+    deactivate = SQL("""
+        with written as (
+            update {schema}.customer_segment_memberships as memberships
+            set is_active = false, removed_at = batch.removed_at
+            from pg_temp.loyalty_batch as batch
+            inner join {schema}.customer_segments as segments
+                on
+                    batch.segment_id = segments.id
+                    and batch.shop_id = segments.shop_id
+                    and {ours}
+            where
+                batch.action in ('deactivate', 'withdraw')
+                and memberships.id = batch.membership_id
+                and memberships.segment_id = batch.segment_id
+                and memberships.customer_id = batch.customer_id
+                and coalesce(memberships.is_active, true)
+                and not {is_later}
+            returning
+                case batch.action when 'withdraw' then 'refreshed' else 'removed' end as what,
+                memberships.segment_id
+        )
+        select what, segment_id, count(*) from written group by what, segment_id
+    """).format(**names)
 
-    def activate(action: str) -> Composed:
-        return SQL("""
-            with written as (
-                update {schema}.customer_segment_memberships as memberships
-                set
-                    added_at = batch.added_at,
-                    removed_at = null,
-                    is_active = true,
-                    qualification_reason = batch.reason,
-                    qualification_data = batch.data::json
-                from pg_temp.loyalty_batch as batch
-                inner join {schema}.customer_segments as segments
-                    on
-                        batch.segment_id = segments.id
-                        and batch.shop_id = segments.shop_id
-                        and {ours}
-                inner join {schema}.customer_loyalty_profiles as customers
-                    on batch.customer_id = customers.id and batch.shop_id = customers.shop_id
-                where
-                    batch.action = {action}
-                    and memberships.id = batch.membership_id
-                    and memberships.segment_id = batch.segment_id
-                    and memberships.customer_id = batch.customer_id
-                    and not {is_later}
-                    and (
-                        memberships.is_active, memberships.added_at, memberships.removed_at,
-                        memberships.qualification_reason, memberships.qualification_data::text
-                    ) is distinct from
-                    (true, batch.added_at, null::timestamptz, batch.reason, batch.data)
-                returning memberships.segment_id
-            )
-            select segment_id, count(*) from written group by segment_id
-        """).format(action=Literal(action), **names)
+    activate = SQL("""
+        with written as (
+            update {schema}.customer_segment_memberships as memberships
+            set
+                added_at = batch.added_at,
+                removed_at = null,
+                is_active = true,
+                qualification_reason = batch.reason,
+                qualification_data = batch.data::json
+            from pg_temp.loyalty_batch as batch
+            inner join {schema}.customer_segments as segments
+                on
+                    batch.segment_id = segments.id
+                    and batch.shop_id = segments.shop_id
+                    and {ours}
+            inner join {schema}.customer_loyalty_profiles as customers
+                on batch.customer_id = customers.id and batch.shop_id = customers.shop_id
+            where
+                batch.action in ('activate', 'refresh')
+                and memberships.id = batch.membership_id
+                and memberships.segment_id = batch.segment_id
+                and memberships.customer_id = batch.customer_id
+                and not {is_later}
+                and (
+                    memberships.is_active, memberships.added_at, memberships.removed_at,
+                    memberships.qualification_reason, memberships.qualification_data::text
+                ) is distinct from
+                (true, batch.added_at, null::timestamptz, batch.reason, batch.data)
+            returning
+                case batch.action when 'refresh' then 'refreshed' else 'added' end as what,
+                memberships.segment_id
+        )
+        select what, segment_id, count(*) from written group by what, segment_id
+    """).format(**names)
 
+    # Without `on conflict`, which costs a second look at each unique index: a row that the
+    # application inserts at the same time makes the batch look again.
     insert = SQL("""
         with written as (
             insert into {schema}.customer_segment_memberships (
@@ -317,21 +321,14 @@ def member_work(schema: str, as_of: datetime) -> Work:
                         and memberships.customer_id = batch.customer_id
                 )
             order by segments.id, customers.id
-            on conflict do nothing
             returning segment_id
         )
-        select segment_id, count(*) from written group by segment_id
+        select 'added', segment_id, count(*) from written group by segment_id
     """).format(**names)
     return Work(
         columns=SQL(
             "shop_id bigint, segment_id bigint, customer_id bigint, membership_id bigint,"
             " action text, added_at timestamptz, removed_at timestamptz, reason text, data text"
         ),
-        statements=[
-            ("removed", deactivate("deactivate")),
-            ("refreshed", deactivate("withdraw")),
-            ("added", activate("activate")),
-            ("refreshed", activate("refresh")),
-            ("added", insert),
-        ],
+        statements=[deactivate, activate, insert],
     )

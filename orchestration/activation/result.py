@@ -165,6 +165,20 @@ class ActivationResult:
         return found
 
     @property
+    def advice(self) -> list[str]:
+        """What to do about the problems, a sentence each."""
+        statuses = {s.status for s in self.segments} | {c.status for c in self.campaigns}
+        advice = []
+        if "held" in statuses or self.analytics.held:
+            advice.append(
+                "Look at what is held; to write it, run `loyalty activate --allow-large-changes` "
+                "(with --segment or --shop for a part of it)."
+            )
+        if "failed" in statuses or self.analytics.failed:
+            advice.append("What failed is tried again by the next run.")
+        return advice
+
+    @property
     def notable(self) -> list[dict[str, int | str]]:
         """The problems for machines: ids and counts only, no name and no message."""
         found: list[dict[str, int | str]] = [

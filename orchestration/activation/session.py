@@ -41,9 +41,12 @@ _TRANSIENT_STATES = {
     "55P03",  # lock timeout
     "57014",  # statement timeout
     "53300",  # too many connections
+}
+_HEALED_STATES = {
     "23503",  # a customer went between our look and our insert: the next look does not find it
     "23505",  # the application inserted the same row: the next look finds it
 }
+"""Whatever the patience: another look is all that it takes."""
 _LOST_CLASSES = ("08", "57P")
 
 
@@ -152,6 +155,8 @@ def _is_enough(state: RetryCallState, attempts: int) -> bool:
     error = state.outcome.exception() if state.outcome else None
     if error is not None and is_lost(error):
         return (state.seconds_since_start or 0.0) >= RECONNECT_SECONDS
+    if getattr(error, "sqlstate", None) in _HEALED_STATES:
+        attempts = ATTEMPTS
     return state.attempt_number >= attempts
 
 
@@ -168,4 +173,4 @@ def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed when it is simply done again."""
     if is_lost(error):
         return True
-    return isinstance(error, psycopg.Error) and error.sqlstate in _TRANSIENT_STATES
+    return isinstance(error, psycopg.Error) and error.sqlstate in _TRANSIENT_STATES | _HEALED_STATES

@@ -55,6 +55,16 @@ class Applied:
     outcome: Outcome
 
 
+def require_privileges(operational: Database, schema: str) -> None:
+    """Makes sure, without writing anything, that the role may do what activation does.
+
+    Raises:
+        LoyaltyError: A table, a column or a privilege is missing; it names them all.
+    """
+    with Session(operational) as session, session.reading() as application:
+        privileges.require(application, operational, schema, write=True)
+
+
 def make_plan(
     operational: Database,
     schema: str,

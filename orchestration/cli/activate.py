@@ -123,7 +123,8 @@ def _show(result: ActivationResult) -> None:
                 markup=False,
             )
     out.print(f"The run {verb} {result.rows_written:,} rows.")
-    _show_advice(result)
+    for sentence in result.advice:
+        out.print(sentence)
 
 
 def _left_out(campaign: CampaignResult) -> str:
@@ -154,14 +155,3 @@ def _segment_table(segments: list[SegmentResult]) -> Table:
 
 def _what(segment: SegmentResult) -> str:
     return {"held": "held", "failed": "failed in part"}.get(segment.status, "skipped in part")
-
-
-def _show_advice(result: ActivationResult) -> None:
-    statuses = {s.status for s in result.segments} | {c.status for c in result.campaigns}
-    if "held" in statuses or result.analytics.held:
-        out.print(
-            "Look at what is held; to write it, run `loyalty activate --allow-large-changes` "
-            "(with --segment or --shop for a part of it)."
-        )
-    if "failed" in statuses or result.analytics.failed:
-        out.print("What failed is tried again by the next run.")

@@ -10,7 +10,7 @@ from typing import Literal
 import typer
 from rich.table import Table
 
-from orchestration import operational
+from orchestration import activation, operational
 from orchestration.cli._frame import Json, databases, out, print_json, settings
 from orchestration.database import Database
 from orchestration.databases import Databases
@@ -95,6 +95,7 @@ def _databases() -> Iterator[Finding]:
         return
     yield from _guarded("operational database", lambda: _version(opened.operational))
     yield from _guarded("operational schema", lambda: _schema(opened))
+    yield from _write_back(opened)
     yield from _guarded("warehouse", lambda: _version(opened.warehouse))
     yield from _guarded("warehouse privileges", lambda: _privileges(opened.warehouse))
     yield from _guarded("freshness", lambda: _freshness(opened.warehouse))
@@ -121,6 +122,15 @@ def _schema(opened: Databases) -> Iterator[Finding]:
         yield Finding("problem", "operational schema", detail, "See loyalty operational check.")
     else:
         yield Finding("ok", "operational schema", "has all 15 tables as the warehouse needs them")
+
+
+def _write_back(opened: Databases) -> Iterator[Finding]:
+    try:
+        activation.require_privileges(opened.operational, opened.operational_schema)
+    except LoyaltyError as error:
+        yield Finding("warning", "write-back", error.problem, error.remedy)
+    else:
+        yield Finding("ok", "write-back", "the role may do all that `loyalty activate` does")
 
 
 def _privileges(warehouse: Database) -> Iterator[Finding]:

@@ -35,7 +35,7 @@ STEPS = {
     "dbt_build": "Building and testing the models",
     "activate.plan": "Comparing with the application",
     "activate.apply": "Writing back to the application",
-    "activate.record": "Recording what was written back",
+    "activate.record": "Checking that all was written back",
 }
 
 

@@ -116,7 +116,10 @@ def record_step(
     if result.problems:
         raise dg.Failure(
             description="Activation held or failed in part: " + "; ".join(result.problems),
-            metadata={"problems": dg.MetadataValue.json(result.notable)},
+            metadata={
+                "what_to_do": " ".join(result.advice),
+                "problems": dg.MetadataValue.json(result.notable),
+            },
             allow_retries=False,
         )
 

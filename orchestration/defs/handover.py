@@ -45,8 +45,16 @@ class HandoverIOManager(dg.ConfigurableIOManager):
         """Reads what the step before has written."""
         if context.upstream_output is None:
             raise dg.DagsterInvariantViolationError("an activation's input is always an output")
-        with _path(context.upstream_output).open("rb") as file:
-            return pickle.load(file)  # noqa: S301 - our own file, in a folder of ours alone
+        try:
+            with _path(context.upstream_output).open("rb") as file:
+                return pickle.load(file)  # noqa: S301 - our own file, in a folder of ours alone
+        except FileNotFoundError:
+            raise dg.Failure(
+                "What an earlier step of this activation laid by is not there any more: it is kept "
+                "for a day, and only until the run is recorded.",
+                metadata={"what_to_do": "Run the activation from its beginning."},
+                allow_retries=False,
+            ) from None
 
 
 def _path(output: dg.OutputContext) -> Path:

@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from activation_world import (
+    AS_OF,
     World,
     in_background,
     locked,
@@ -29,6 +31,7 @@ from psycopg import sql
 from orchestration.activation import (
     Applied,
     Plan,
+    Verdict,
     apply,
     batches,
     judge,
@@ -37,10 +40,11 @@ from orchestration.activation import (
     session,
     spool,
 )
+from orchestration.activation.privileges import READ, WRITE
 from orchestration.database import Database
 from orchestration.errors import LoyaltyError
 from orchestration.operational.grants import grants
-from orchestration.warehouse import WriterLock
+from orchestration.warehouse import WriterLock, writer_lock
 
 __all__ = ["new_world", "shared_world", "world"]
 
@@ -422,6 +426,46 @@ def test_a_row_that_the_application_refuses_fails_alone(new_world: Callable[...,
     assert "check constraint" in result.problems[0]
 
 
+def test_a_plan_that_another_build_overtook_is_refused(world: World, tmp_path: Path) -> None:
+    two_shops(world)
+    plan = plan_of(world, tmp_path / "plan")
+    world.built(AS_OF + timedelta(hours=1))
+    before = world.versions()
+    with (
+        writer_lock(world.warehouse) as lock,
+        pytest.raises(LoyaltyError, match="built again after the plan"),
+    ):
+        apply(world.operational, "public", world.warehouse, plan, Verdict(), lock)
+    assert world.versions() == before
+
+
+def test_a_plan_that_a_newer_activation_overtook_is_refused(world: World, tmp_path: Path) -> None:
+    two_shops(world)
+    plan = plan_of(world, tmp_path / "plan")
+    world.built(AS_OF + timedelta(hours=1))
+    world.activate()
+    world.built(AS_OF)
+    before = world.versions()
+    with (
+        writer_lock(world.warehouse) as lock,
+        pytest.raises(LoyaltyError, match="never goes back"),
+    ):
+        apply(world.operational, "public", world.warehouse, plan, Verdict(), lock)
+    assert world.versions() == before
+
+
+def test_a_step_can_be_done_again(world: World, tmp_path: Path) -> None:
+    two_shops(world)
+    plan = plan_of(world, tmp_path / "plan")
+    with writer_lock(world.warehouse) as lock:
+        both = [
+            apply(world.operational, "public", world.warehouse, plan, Verdict(), lock)
+            for _ in range(2)
+        ]
+    assert [sum(applied.outcome.members.rows.values()) for applied in both] == [200, 0]
+    assert complete(world)
+
+
 def test_shops_are_locked_one_by_one(world: World, impatient: None) -> None:
     two_shops(world, 20)
     with locked(
@@ -463,6 +507,21 @@ def test_a_customer_deleted_while_a_row_is_inserted_is_skipped(world: World) -> 
         result = running.result()
     assert (result.segments[0].added, result.segments[0].skipped) == (99, 1)
     assert result.problems == []
+
+
+def test_a_row_that_the_application_inserts_at_the_same_time_is_left_to_the_next_run(
+    world: World,
+) -> None:
+    two_shops(world)
+    insert = "insert into customer_segment_memberships (segment_id, customer_id) values (10, 5)"
+    with locked(world, insert) as other, in_background(world) as running:
+        wait_until_blocked(world)
+        other.commit()
+        result = running.result()
+    assert (result.segments[0].added, result.segments[0].skipped, result.problems) == (99, 1, [])
+    assert world.rows(DOUBLES) == []
+    assert [s.refreshed for s in world.activate().segments] == [1, 0]
+    assert complete(world)
 
 
 @pytest.fixture
@@ -517,6 +576,24 @@ def test_the_printed_grants_are_enough(
     monkeypatch.setattr(world, "operational", as_role(world, role))
     assert world.activate().problems == []
     assert complete(world)
+
+
+@pytest.mark.parametrize(
+    ("table", "privilege"),
+    [*WRITE, *((table, "select") for table in READ)],
+    ids=lambda part: str(part),
+)
+def test_each_of_the_printed_grants_is_needed(
+    world: World, role: str, monkeypatch: pytest.MonkeyPatch, table: str, privilege: str
+) -> None:
+    world.application.execute(grants("public", role).encode())
+    names = {"table": sql.Identifier(table), "role": sql.Identifier(role)}
+    world.application.execute(
+        sql.SQL("revoke {} on {table} from {role}").format(sql.SQL(privilege), **names)
+    )
+    monkeypatch.setattr(world, "operational", as_role(world, role))
+    with pytest.raises(LoyaltyError, match=f"lacks: {privilege.upper()} on {table}"):
+        world.activate()
 
 
 def test_a_read_only_database_is_named_as_such(

@@ -99,6 +99,32 @@ def test_the_marts_benchmark_measures_compares_and_cleans_up(
     assert str(ROOT) not in plans + json.dumps(found)
 
 
+def test_the_activation_benchmark_measures_compares_and_cleans_up(
+    tmp_path: Path, reachable_folder: Callable[[], Path]
+) -> None:
+    scratch = reachable_folder()
+    size = ("--transactions", "3000", "--customers", "600", "--shops", "2", "--repetitions", "1")
+    work = ("--changes", "900", "--load", "400", "--pace", "450", "--quiet-seconds", "1")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.activation", *size, *work, "--results", tmp_path],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "activation.md")
+    assert list(scratch.iterdir()) == []
+
+    found = json.loads((tmp_path / "activation.json").read_text(encoding="utf-8"))
+    assert all(value > 0 for values in found["activation"].values() for value in values)
+    assert all(target["measured"] is not None for target in found["targets"])
+    page = (tmp_path / "activation.md").read_text(encoding="utf-8")
+    assert not re.search(r"(^|\s|`)/\w", page)
+    assert socket.gethostname() not in page + json.dumps(found)
+
+
 @pytest.mark.parametrize(
     "harm",
     [

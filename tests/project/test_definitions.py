@@ -26,6 +26,8 @@ print(json.dumps({
     "checks": len(graph.asset_check_keys),
     "job": sorted("/".join(key.path) for key in job.asset_layer.executable_asset_keys),
     "schedules": [schedule.name for schedule in defs.schedules],
+    "sensors": [sensor.name for sensor in defs.sensors],
+    "steps": [step for step in job.graph.node_dict["activate"].definition.node_dict],
 }))
 """
 
@@ -78,6 +80,11 @@ def test_the_job_runs_every_asset_daily(described: dict[str, object]) -> None:
     filled_by_operators = {"ops/suppressions"}
     assert described["job"] == sorted(described["parents"].keys() - filled_by_operators)  # type: ignore[attr-defined]
     assert described["schedules"] == ["daily"]
+
+
+def test_activation_is_a_graph_of_steps_and_failures_are_told(described: dict[str, object]) -> None:
+    assert described["steps"] == ["plan", "brakes", "apply", "record"]
+    assert described["sensors"] == ["webhook"]
 
 
 def test_dbt_tests_are_asset_checks(described: dict[str, int]) -> None:
