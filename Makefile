@@ -32,9 +32,10 @@ lint: $(READY) ## ruff, mypy --strict, sqlfluff
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar models tests/dbt
 
-benchmark: $(READY) ## The sync, the marts and activation, measured (over an hour)
+benchmark: $(READY) ## The sync, the marts, segments and activation, measured (two hours)
 	$(BIN)/python -m benchmarks.sync
 	$(BIN)/python -m benchmarks.marts
+	$(BIN)/python -m benchmarks.segments
 	$(BIN)/python -m benchmarks.activation
 
 format: $(READY) ## Rewrite Python in the house style

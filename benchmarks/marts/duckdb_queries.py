@@ -168,10 +168,13 @@ QUERIES = {
             pieces.transaction_id,
             entries.occurred_at as allocated_at,
             pieces.taken_by,
-            pieces.points
+            pieces.points,
+            lots.earned_at
         from int_point_pieces as pieces
         inner join fct_point_ledger as entries
             on pieces.later_transaction_id = entries.transaction_id
+        inner join fct_point_lots as lots
+            on pieces.lot_id = lots.lot_id
         where pieces.lot_id is not null and pieces.transaction_id is not null
     """,
 }
