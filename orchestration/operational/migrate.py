@@ -6,9 +6,6 @@ from pathlib import Path
 
 import psycopg
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from psycopg import errors
 
 from orchestration.database import Database
@@ -50,6 +47,11 @@ def create(database: Database, schema: str = "public") -> list[str]:
 
 
 def _create(connection: sa.Connection, database: Database, schema: str) -> list[str]:
+    # Every command imports this module, and nearly none of them needs Alembic, which takes long.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     connection.execute(sa.text("select pg_advisory_xact_lock(hashtext('loyalty.operational'))"))
     if not connection.scalar(
         sa.text("select exists (select from pg_catalog.pg_namespace where nspname = :schema)"),

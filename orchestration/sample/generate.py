@@ -12,7 +12,6 @@ from pathlib import Path
 from orchestration.database import Database
 from orchestration.errors import LoyaltyError
 from orchestration.sample import target
-from orchestration.sample.assembly import Sample
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,9 @@ def generate(
     Raises:
         LoyaltyError: The numbers make no sense, a table is missing, or there are rows already.
     """
+    # Every command imports this module, and nearly none of them needs numpy.
+    from orchestration.sample.assembly import Sample
+
     began = time.monotonic()
     _require_sense(shops, customers, transactions, days, seed)
     until = until or datetime.now(UTC).date()
