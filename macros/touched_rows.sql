@@ -8,11 +8,20 @@
         'expiries': ['customer_id'],
         'figures': ['customer_id'],
         'liabilities': ['shop_id'],
+        'event_values': ['customer_id'],
     } -%}
+    {%- if touched == 'matches' -%}
+        {%- set prefix = 'model.' ~ project_name ~ '.int_touched_' -%}
+        {{ return(
+            "(segment_id in (select segment_id from " ~ graph.nodes[prefix ~ 'rules'].relation_name
+            ~ ") or customer_id in (select customer_id from "
+            ~ graph.nodes[prefix ~ 'inputs'].relation_name ~ "))"
+        ) }}
+    {%- endif -%}
     {%- if touched not in keys -%}
         {{ exceptions.raise_compiler_error(
             "meta.touched is " ~ touched ~ "; it may be customers, orders, shops, standings,"
-            ~ " expiries, figures or liabilities."
+            ~ " expiries, figures, liabilities, event_values or matches."
         ) }}
     {%- endif -%}
     {%- set relation = graph.nodes['model.' ~ project_name ~ '.int_touched_' ~ touched].relation_name -%}

@@ -37,6 +37,9 @@ SMALL = {
     "int_segment_parameters",
     "int_segment_event_tests",
     "segment_reference_tests",
+    "segment_evaluated_rules",
+    "segment_evaluated_tests",
+    "int_touched_rules",
     "int_changed_definitions",
     "int_touched_shops",
 }

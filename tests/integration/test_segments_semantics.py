@@ -72,6 +72,9 @@ def rendered(connection: psycopg.Connection[Any], model: str, as_of: datetime) -
         segment_plan_warning=lambda: None,
         segment_events=lambda: {name: f"built.int_event_{name}" for name in CATALOGUE.events},
         segment_kept_stays=lambda: "ops.segment_stays",
+        segment_touched_matches=lambda *_: ["true"],
+        segment_touched_events=lambda _: "true",
+        config=lambda **_: "",
     )
 
 

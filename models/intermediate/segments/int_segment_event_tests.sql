@@ -48,7 +48,12 @@ evaluable as (
 
     select
         plan.shape_id,
-        plan.event
+        plan.event,
+        -- Events are not dated after as_of; what else compares with it changes with it.
+        strpos(
+            replace(plan.predicate, 'events.occurred_at <= parameters.as_of', ''),
+            'parameters.as_of'
+        ) > 0 as reads_as_of
     from plan
     where
         plan.fields <@ array(
@@ -64,6 +69,7 @@ localized as (
     select
         tests.*,
         evaluable.event,
+        evaluable.reads_as_of,
         evaluation.as_of,
         shops.timezone,
         {{ local_date('evaluation.as_of', 'shops.timezone') }} as today
@@ -82,9 +88,33 @@ final as (
         localized.event,
         localized.shape_id,
         localized.aggregate,
+        localized.reads_as_of,
         {{ segment_constants('localized') }}
     from localized
 
 )
 
-select * from final
+-- What a test says of a customer changes with this or with the customer's events.
+select
+    shop_id,
+    test_id,
+    event,
+    shape_id,
+    aggregate,
+    as_of,
+    timezone,
+    today,
+    numbers,
+    texts,
+    seeds,
+    moments,
+    window_starts,
+    window_ends,
+    window_days,
+    md5(row(
+        shape_id, aggregate, timezone, numbers, texts, seeds, moments,
+        window_starts, window_ends, window_days,
+        case when aggregate in ('days_since_first', 'days_since_last') then today end,
+        case when reads_as_of then as_of end
+    )::text)::uuid as signature
+from final

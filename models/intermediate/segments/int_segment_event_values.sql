@@ -3,6 +3,7 @@
 {%- set shapes_per_pass = 256 -%}
 {%- set tests = ref('int_segment_event_tests') -%}
 {%- set relations = segment_events() -%}
+{%- set is_touched = segment_touched_events('events.customer_id') -%}
 {%- set passes = [] -%}
 {%- for event, plan in segment_event_plan(tests) | groupby('event') -%}
     {%- for shapes in plan | batch(shapes_per_pass) -%}
@@ -10,6 +11,7 @@
     {%- endfor -%}
 {%- endfor -%}
 -- One row per customer with events that a test of their shop counts: what they come to, by test.
+{{ config(post_hook="{{ segment_remember_tests() }}") }}
 {%- if passes %}
 with
 
@@ -30,6 +32,7 @@ counted_{{ loop.index }} as (
         and parameters.shape_id
         between {{ pass.shapes[0].shape_id }} and {{ pass.shapes[-1].shape_id }}
         and {{ segment_case(pass.shapes, 'predicate') }}
+        and {{ is_touched }}
         -- What is dated later has not happened.
         and coalesce(events.occurred_at <= parameters.as_of, true)
 

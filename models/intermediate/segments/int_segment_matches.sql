@@ -1,12 +1,15 @@
 {#- The rules of one shape share a predicate, whatever their number: it is evaluated for each
     customer with the constants of each rule of the customer's shop. So one pass does for all; one
-    more where rules read what customers' events come to, or other segments' members. -#}
+    more where rules read what customers' events come to, or other segments' members. A run evaluates
+    rules that are new or say something else than before for everybody, and all others for customers
+    whose values changed. -#}
 {%- set shapes_per_pass = 256 -%}
 {%- do segment_plan_warning() -%}
 {%- set parameters = ref('int_segment_parameters') -%}
 {%- set features = ref('int_customer_features') -%}
 {%- set event_values = ref('int_segment_event_values') -%}
 {%- set kept_members = ref('int_segment_kept_members') -%}
+{%- set parts = segment_touched_matches('parameters.segment_id', 'features.customer_id') -%}
 {%- set plain, reading, passes = [], [], [] -%}
 {%- for shape in segment_plan(parameters) -%}
     {%- set reads = 'event_values.' in shape.predicate or 'kept_members.' in shape.predicate -%}
@@ -19,7 +22,9 @@
     {%- do passes.append({'shapes': shapes, 'reads': true}) -%}
 {%- endfor -%}
 -- One row per segment and customer that its rule selects.
+{{ config(post_hook="{{ segment_remember_rules() }}") }}
 {%- for pass in passes %}
+{%- for touched in parts %}
 select
     parameters.segment_id,
     parameters.shop_id,
@@ -41,7 +46,10 @@ where
     and (
         cardinality(parameters.event_tests) + cardinality(parameters.reference_tests) > 0
     ) = {{ pass.reads }}
+    and {{ touched }}
     and {{ segment_case(pass.shapes, 'predicate') }}
+{% if not loop.last %}union all{% endif %}
+{%- endfor %}
 {% if not loop.last %}union all{% endif %}
 {%- else %}
 select

@@ -93,4 +93,11 @@ final as (
 
 )
 
-select * from final
+-- What a rule says of a customer changes with this or with the customer.
+select
+    *,
+    md5(row(
+        shop_id, shape_id, event_tests, reference_tests, timezone, numbers, texts, seeds, moments,
+        window_starts, window_ends, window_days
+    )::text)::uuid as signature
+from final
