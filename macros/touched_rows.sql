@@ -5,11 +5,13 @@
         'orders': ['shop_id', 'order_id'],
         'shops': ['shop_id'],
         'standings': ['customer_id'],
+        'expiries': ['customer_id'],
         'liabilities': ['shop_id'],
     } -%}
     {%- if touched not in keys -%}
         {{ exceptions.raise_compiler_error(
-            "meta.touched is " ~ touched ~ "; it may be customers, orders, shops, standings or liabilities."
+            "meta.touched is " ~ touched ~ "; it may be customers, orders, shops, standings,"
+            ~ " expiries or liabilities."
         ) }}
     {%- endif -%}
     {%- set relation = graph.nodes['model.' ~ project_name ~ '.int_touched_' ~ touched].relation_name -%}

@@ -10,10 +10,17 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from orchestration.cli import (
+    segments_explain,
+    segments_export,
+    segments_fields,
+    segments_preview,
+)
 from orchestration.cli._frame import Json, databases, err, group, out, plain, print_json
+from orchestration.cli._segments import read_rule
 from orchestration.segments import (
     RuleError,
-    assess,
+    assess_all,
     in_words,
     list_segments,
     load_catalogue,
@@ -78,9 +85,7 @@ def _check_file(file: Path) -> dict[str, Any]:
     catalogue = load_catalogue()
     checked = {"file": str(file), "status": "valid", "error": None, "rule_in_words": None}
     try:
-        criteria = parse(file.read_text(encoding="utf-8-sig"), catalogue)
-    except UnicodeDecodeError:
-        return {**checked, "status": "invalid", "error": "criteria: the file is not UTF-8 text"}
+        criteria = parse(read_rule(file), catalogue)
     except RuleError as error:
         return {**checked, "status": "invalid", "error": str(error)}
     return {**checked, "rule_in_words": in_words(criteria, catalogue)}
@@ -89,7 +94,7 @@ def _check_file(file: Path) -> dict[str, Any]:
 def _check_all() -> list[dict[str, Any]]:
     catalogue = load_catalogue()
     with databases().warehouse.connect() as connection:
-        results = [assess(rule, catalogue) for rule in read_rules(connection)]
+        results = assess_all(read_rules(connection), catalogue)
     return [
         {
             "segment_id": result.rule.segment_id,
@@ -115,3 +120,14 @@ def _print(checked: list[dict[str, Any]]) -> None:
 
 def _print_error(subject: str, error: str) -> None:
     err.print(Text.assemble((plain(subject), "bold"), f"\n  {plain(error)}"))
+
+
+for command in (
+    segments_fields.fields,
+    segments_fields.schema,
+    segments_preview.preview,
+    segments_explain.explain,
+    segments_preview.diff,
+    segments_export.export,
+):
+    app.command()(command)

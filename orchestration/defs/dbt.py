@@ -47,7 +47,11 @@ CONNECTION_LOST = (
 """What dbt says of a model whose connection broke: PostgreSQL restarted, say."""
 
 PLAN_KEYS = [
-    dg.AssetKey(["ops", name]) for name in ("segment_plan", "segment_parameters", "segment_rules")
+    dg.AssetKey(["ops", f"segment_{name}"])
+    for name in (
+        *("plan", "parameters", "rules"),
+        *("event_plan", "event_tests", "reference_tests"),
+    )
 ]
 
 project = DbtProject(project_dir=PROJECT_DIR, profiles_dir=PROJECT_DIR)

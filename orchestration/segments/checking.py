@@ -1,19 +1,32 @@
-"""Whether criteria fit the catalogue: fields that exist, operators and values of their type."""
+"""Whether criteria fit the catalogue: names that exist, operators and values of their type."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
-from orchestration.segments.catalogue import OPERATORS, Catalogue, CatalogueField, FieldType
+from orchestration.segments.catalogue import (
+    AGGREGATES_OF,
+    OPERATORS,
+    Catalogue,
+    CatalogueEvent,
+    CatalogueField,
+    Fields,
+    FieldType,
+    numbers_of,
+)
 from orchestration.segments.criteria import (
     LONGEST_WINDOW,
     Anniversary,
     Between,
     Equality,
+    EventBetween,
+    EventCondition,
     FieldCondition,
     Membership,
     Moment,
     Node,
+    SegmentCondition,
     Window,
     children,
 )
@@ -26,23 +39,67 @@ def check(node: Node, catalogue: Catalogue, path: Path = ()) -> None:
 
     Args:
         node: The criteria, structurally sound.
-        catalogue: The fields that there are.
+        catalogue: The fields and events that there are.
         path: Where the node is in the rule.
 
     Raises:
-        RuleError: A field is unknown, or an operator or value does not fit its type.
+        RuleError: A field or event is unknown, or an operator or value does not fit its type.
     """
     for step, child in children(node):
         check(child, catalogue, (*path, *step))
     if isinstance(node, FieldCondition):
         _check_condition(node, catalogue, path)
+    elif isinstance(node, EventCondition):
+        _check_event(node, catalogue, path)
+    elif isinstance(node, SegmentCondition) and node.held_within_last:
+        span = node.held_within_last
+        _check_window(span.value, span.unit, (*path, "held_within_last", "value"))
 
 
-def _check_condition(condition: FieldCondition, catalogue: Catalogue, path: Path) -> None:
-    field = catalogue.get(condition.field)
+def _check_event(condition: EventCondition, catalogue: Catalogue, path: Path) -> None:
+    event = catalogue.events.get(condition.event)
+    if event is None:
+        nearest = suggest(condition.event, catalogue.events)
+        raise RuleError((*path, "event"), f"unknown event {quoted(condition.event)}; {nearest}")
+    _check_of(condition, event, path)
+    for position, test in enumerate(condition.where or ()):
+        _check_condition(test, event.fields, (*path, "where", position), f" of {event.name}")
+    if isinstance(condition, EventBetween):
+        _check_numbers(condition.value, (*path, "value"))
+    span, interval = condition.within_last, condition.between
+    if span and interval:
+        raise RuleError((*path, "between"), "within_last and between cannot both be given")
+    if span:
+        _check_window(span.value, span.unit, (*path, "within_last", "value"))
+    if interval:
+        _check_interval(interval, (*path, "between"))
+
+
+def _check_of(condition: EventCondition, event: CatalogueEvent, path: Path) -> None:
+    aggregate, of, numbers = condition.aggregate, condition.of, numbers_of(event)
+    if aggregate not in AGGREGATES_OF:
+        if of is not None:
+            fitting = ", ".join(AGGREGATES_OF)
+            raise RuleError((*path, "of"), f"{aggregate} is of no field; of goes with {fitting}")
+        return
+    nearest = suggest(of or "", numbers) if numbers else "count is what it has"
+    if of is None:
+        raise RuleError(path, f'"of" is missing; {aggregate} is of a number field: {nearest}')
+    if of in event.fields and of not in numbers:
+        kind = event.fields[of].type
+        raise RuleError((*path, "of"), f"{aggregate} does not fit {of}, a {kind}; {nearest}")
+    if of not in numbers:
+        raise RuleError((*path, "of"), f"unknown field {quoted(of)} of {event.name}; {nearest}")
+
+
+def _check_condition(
+    condition: FieldCondition, fields: Fields, path: Path, whose: str = ""
+) -> None:
+    field = fields.get(condition.field)
     if field is None:
-        nearest = suggest(condition.field, catalogue)
-        raise RuleError((*path, "field"), f"unknown field {quoted(condition.field)}; {nearest}")
+        nearest = suggest(condition.field, fields) if fields else "it has none"
+        problem = f"unknown field {quoted(condition.field)}{whose}; {nearest}"
+        raise RuleError((*path, "field"), problem)
     if condition.op not in OPERATORS[field.type]:
         fitting = ", ".join(OPERATORS[field.type])
         problem = f"{condition.op} does not fit {field.name}, a {field.type}; use one of {fitting}"
@@ -58,11 +115,13 @@ def _check_condition(condition: FieldCondition, catalogue: Catalogue, path: Path
     elif isinstance(condition, Moment):
         parse_moment(condition.value, value_path)
     elif isinstance(condition, Window | Anniversary):
-        longest = LONGEST_WINDOW[condition.unit]
-        if condition.value > longest:
-            raise RuleError(
-                value_path, f"the window is endless; {longest} {condition.unit}s at most"
-            )
+        _check_window(condition.value, condition.unit, value_path)
+
+
+def _check_window(value: int, unit: str, path: Path) -> None:
+    longest = LONGEST_WINDOW[unit]
+    if value > longest:
+        raise RuleError(path, f"the window is endless; {longest} {unit}s at most")
 
 
 def _check_value(value: Decimal | str, field: CatalogueField, path: Path) -> None:
@@ -74,15 +133,22 @@ def _check_value(value: Decimal | str, field: CatalogueField, path: Path) -> Non
 
 
 def _check_between(condition: Between, field: CatalogueField, path: Path) -> None:
-    first, second = condition.value
     if field.type is FieldType.TIMESTAMP:
-        start, end = parse_moment(first, (*path, 0)), parse_moment(second, (*path, 1))
-        # A local time and an instant can only be compared in the shop's time zone, later.
-        comparable = (start.tzinfo is None) == (end.tzinfo is None)
-        if comparable and start >= end:
-            raise RuleError(path, "the second time must be later than the first")
-    else:
-        _check_value(first, field, (*path, 0))
-        _check_value(second, field, (*path, 1))
-        if isinstance(first, Decimal) and isinstance(second, Decimal) and first > second:
-            raise RuleError(path, "the second number must not be smaller than the first")
+        _check_interval(condition.value, path)
+        return
+    for position, value in enumerate(condition.value):
+        _check_value(value, field, (*path, position))
+    _check_numbers([value for value in condition.value if isinstance(value, Decimal)], path)
+
+
+def _check_interval(interval: Sequence[object], path: Path) -> None:
+    start, end = (parse_moment(value, (*path, at)) for at, value in enumerate(interval))
+    # A local time and an instant can only be compared in the shop's time zone, later.
+    comparable = (start.tzinfo is None) == (end.tzinfo is None)
+    if comparable and start >= end:
+        raise RuleError(path, "the second time must be later than the first")
+
+
+def _check_numbers(numbers: Sequence[Decimal], path: Path) -> None:
+    if list(numbers) != sorted(numbers):
+        raise RuleError(path, "the second number must not be smaller than the first")

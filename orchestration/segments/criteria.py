@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
-from orchestration.segments.errors import Path
+from orchestration.segments.catalogue import AGGREGATES
+from orchestration.segments.errors import Path, quoted, suggest
 
 MAXIMUM_LIST = 1000
 MAXIMUM_TEXT = 500
@@ -24,9 +26,28 @@ def _whole(value: object) -> object:
     return int(value)
 
 
+def _aggregate(value: object) -> object:
+    if isinstance(value, str) and value not in AGGREGATES:
+        problem = f"unknown aggregate {quoted(value)}; {suggest(value, AGGREGATES)}"
+        raise PydanticCustomError("aggregate", "{problem}", {"problem": problem})
+    return value
+
+
+def _given(value: object) -> object:
+    """Refuses null: a key that is not wanted is left out."""
+    if value is None:
+        raise PydanticCustomError("null", "is nothing; leave the key out")
+    return value
+
+
 Text = Annotated[str, Field(max_length=MAXIMUM_TEXT)]
 Scalar = Decimal | Text
 Whole = Annotated[int, BeforeValidator(_whole)]
+Unit = Literal["hour", "day", "week", "month"]
+Aggregate = Annotated[
+    Literal["count", "sum", "avg", "min", "max", "days_since_last", "days_since_first"],
+    BeforeValidator(_aggregate),
+]
 
 
 class Node(BaseModel):
@@ -126,7 +147,7 @@ class Window(FieldCondition):
 
     op: Literal["within_last", "not_within_last", "within_next", "more_than_ago"]
     value: Whole
-    unit: Literal["hour", "day", "week", "month"]
+    unit: Unit
 
 
 class Anniversary(FieldCondition):
@@ -137,24 +158,97 @@ class Anniversary(FieldCondition):
     unit: Literal["day", "week", "month"]
 
 
-FIELD_CONDITIONS: dict[str, type[FieldCondition]] = {
-    op: model
-    for model in (
-        *(Equality, Comparison, Membership, Between, Pattern, Flag, Moment, Window, Anniversary),
-    )
-    for op in model.model_fields["op"].annotation.__args__  # type: ignore[union-attr]
-}
+class Span(Node):
+    """So many hours, days, weeks or months up to `as_of`."""
+
+    value: Whole
+    unit: Unit
+
+
+class EventCondition(Node):
+    """A test of what a customer's events come to; a subclass for each kind of operator.
+
+    Attributes:
+        of: The number field of which sum, avg, min and max are.
+        where: Only events for which all of these hold.
+        within_last: Only events of that window; with `between` [from, to) instead of it.
+    """
+
+    event: Text
+    aggregate: Aggregate
+    of: Annotated[Text | SkipJsonSchema[None], BeforeValidator(_given)] = None
+    where: Annotated[
+        Annotated[list[EventFieldCondition], Field(min_length=1)] | SkipJsonSchema[None],
+        BeforeValidator(_given),
+    ] = None
+    within_last: Annotated[Span | SkipJsonSchema[None], BeforeValidator(_given)] = None
+    between: Annotated[
+        Annotated[list[Text], Field(min_length=2, max_length=2)] | SkipJsonSchema[None],
+        BeforeValidator(_given),
+    ] = None
+    op: str
+
+
+class EventComparison(EventCondition):
+    """The number compares with the value (NULL only is not equal to it)."""
+
+    op: Literal["eq", "neq", "gt", "gte", "lt", "lte"]
+    value: Decimal
+
+
+class EventMembership(EventCondition):
+    """The number is one of the values, or none of them (NULL is none)."""
+
+    op: Literal["in", "not_in"]
+    value: list[Decimal] = Field(min_length=1, max_length=MAXIMUM_LIST)
+
+
+class EventBetween(EventCondition):
+    """The number is between two others, both included."""
+
+    op: Literal["between"]
+    value: list[Decimal] = Field(min_length=2, max_length=2)
+
+
+class EventFlag(EventCondition):
+    """There is a number at all, or none."""
+
+    op: Literal["is_set", "is_not_set"]
+
+
+class SegmentCondition(Node):
+    """The customer is in another segment of the shop, or, with a window, was in it."""
+
+    segment: Text
+    held_within_last: Annotated[Span | SkipJsonSchema[None], BeforeValidator(_given)] = None
+
+
+def _by_operator(*models: type[Any]) -> dict[str, Any]:
+    return {op: model for model in models for op in model.model_fields["op"].annotation.__args__}
+
+
+FIELD_CONDITIONS: dict[str, type[FieldCondition]] = _by_operator(
+    *(Equality, Comparison, Membership, Between, Pattern, Flag, Moment, Window, Anniversary),
+)
 """The model of a field condition by its operator."""
+
+EVENT_CONDITIONS: dict[str, type[EventCondition]] = _by_operator(
+    *(EventComparison, EventMembership, EventBetween, EventFlag)
+)
+"""The model of an event condition by its operator."""
+
+BY_OPERATOR: dict[str, dict[str, type[Node]]] = {
+    "field": {**FIELD_CONDITIONS},
+    "event": {**EVENT_CONDITIONS},
+}
+"""The kinds of conditions that have an operator."""
 
 GROUPS = ("all", "any", "not")
 KINDS = (*GROUPS, "field", "event", "segment", "random_sample")
 """The keys that say what a condition is: each has exactly one of them."""
 
-UNAVAILABLE = ("event", "segment")
-"""Kinds of the language that this version does not evaluate yet."""
-
 # Tags never look like a key of the language, so that they can be told from the path in a message.
-_TAGS = {"all": "@all", "any": "@any", "not": "@not", "random_sample": "@random_sample"}
+_TAGS = {kind: f"@{kind}" for kind in (*GROUPS, "segment", "random_sample")}
 
 
 def kinds_of(node: object) -> list[str]:
@@ -168,12 +262,31 @@ def _tag(node: Any) -> str | None:
     kinds = kinds_of(node)
     if len(kinds) != 1:
         return None
-    if kinds[0] == "field":
+    if kinds[0] in BY_OPERATOR:
         op = node.get("op")
-        model = FIELD_CONDITIONS.get(op) if isinstance(op, str) else None
+        model = BY_OPERATOR[kinds[0]].get(op) if isinstance(op, str) else None
         return f"@{model.__name__}" if model else None
-    return _TAGS.get(kinds[0])
+    return _TAGS[kinds[0]]
 
+
+def _field_tag(node: Any) -> str | None:
+    is_field = isinstance(node, FieldCondition) or kinds_of(node) == ["field"]
+    return _tag(node) if is_field else None
+
+
+EventFieldCondition = Annotated[
+    Annotated[Equality, Tag("@Equality")]
+    | Annotated[Comparison, Tag("@Comparison")]
+    | Annotated[Membership, Tag("@Membership")]
+    | Annotated[Between, Tag("@Between")]
+    | Annotated[Pattern, Tag("@Pattern")]
+    | Annotated[Flag, Tag("@Flag")]
+    | Annotated[Moment, Tag("@Moment")]
+    | Annotated[Window, Tag("@Window")]
+    | Annotated[Anniversary, Tag("@Anniversary")],
+    Discriminator(_field_tag),
+]
+"""A condition on a field of an event itself."""
 
 Condition = Annotated[
     Annotated[AllOf, Tag("@all")]
@@ -188,12 +301,18 @@ Condition = Annotated[
     | Annotated[Flag, Tag("@Flag")]
     | Annotated[Moment, Tag("@Moment")]
     | Annotated[Window, Tag("@Window")]
-    | Annotated[Anniversary, Tag("@Anniversary")],
+    | Annotated[Anniversary, Tag("@Anniversary")]
+    | Annotated[EventComparison, Tag("@EventComparison")]
+    | Annotated[EventMembership, Tag("@EventMembership")]
+    | Annotated[EventBetween, Tag("@EventBetween")]
+    | Annotated[EventFlag, Tag("@EventFlag")]
+    | Annotated[SegmentCondition, Tag("@segment")],
     Discriminator(_tag),
 ]
 """One condition or group of the language."""
 
-for _model in (AllOf, AnyOf, Not):
+_LATE: tuple[type[Node], ...] = (AllOf, AnyOf, Not, *EVENT_CONDITIONS.values())
+for _model in _LATE:
     _model.model_rebuild()
 
 CONDITION: TypeAdapter[Node] = TypeAdapter(Condition)
@@ -202,7 +321,8 @@ MODELS: dict[str, type[Node]] = {
     "@any": AnyOf,
     "@not": Not,
     "@random_sample": RandomSample,
-    **{f"@{model.__name__}": model for model in FIELD_CONDITIONS.values()},
+    "@segment": SegmentCondition,
+    **{f"@{m.__name__}": m for models in BY_OPERATOR.values() for m in models.values()},
 }
 """The model of each discriminator tag."""
 
@@ -215,3 +335,22 @@ def children(node: Node) -> Iterator[tuple[Path, Node]]:
         yield from ((("any", position), child) for position, child in enumerate(node.any))
     elif isinstance(node, Not):
         yield ("not",), node.not_
+
+
+def descendants(node: Node) -> Iterator[tuple[Path, int, Node]]:
+    """A condition or group and all below it, each with its path and how many groups it is in."""
+    pending: list[tuple[Path, int, Node]] = [((), 0, node)]
+    while pending:
+        path, depth, one = pending.pop()
+        yield path, depth, one
+        below = [((*path, *step), depth + 1, child) for step, child in children(one)]
+        pending.extend(reversed(below))
+
+
+def conditions_in(node: Node | None) -> int:
+    """How many conditions a rule has, those on the fields of events included."""
+    return sum(
+        1 + (len(one.where or ()) if isinstance(one, EventCondition) else 0)
+        for _, _, one in (descendants(node) if node else ())
+        if not isinstance(one, AllOf | AnyOf | Not)
+    )

@@ -47,10 +47,20 @@ def quoted(value: object) -> str:
     return json.dumps(safe, ensure_ascii=not safe.isprintable())
 
 
-def suggest(name: object, names: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest valid one, or all of them."""
+def suggest(name: object, names: Iterable[str], *, when_none: str | None = None) -> str:
+    """The end of a message about an unknown name: the nearest valid one, or all of them.
+
+    Args:
+        name: What was written.
+        names: What there is.
+        when_none: What to say instead of listing all; the names are then users' own, and quoted.
+    """
     valid = list(names)
     # Comparing with a very long text takes very long, and nothing is near it.
-    wanted = str(name)[:QUOTED_LENGTH].lower()
-    nearest = difflib.get_close_matches(wanted, valid, n=1)
-    return f"did you mean {nearest[0]}?" if nearest else f"use one of {', '.join(valid)}"
+    wanted = str(name)[:QUOTED_LENGTH]
+    folded = {one[:QUOTED_LENGTH].lower(): one for one in valid}
+    nearest = difflib.get_close_matches(wanted.lower(), folded, n=1)
+    if nearest:
+        meant = folded[nearest[0]]
+        return f"did you mean {meant if when_none is None else quoted(meant)}?"
+    return when_none or f"use one of {', '.join(valid)}"

@@ -14,13 +14,18 @@ from pydantic_core import ErrorDetails
 from orchestration.segments.catalogue import Catalogue
 from orchestration.segments.checking import check
 from orchestration.segments.criteria import (
+    BY_OPERATOR,
     CONDITION,
-    FIELD_CONDITIONS,
     KINDS,
     MODELS,
-    UNAVAILABLE,
+    AllOf,
+    AnyOf,
     Node,
-    children,
+    Not,
+    Sample,
+    Span,
+    conditions_in,
+    descendants,
     kinds_of,
 )
 from orchestration.segments.errors import Path, RuleError, quoted, suggest
@@ -48,10 +53,11 @@ def parse(text: str | None, catalogue: Catalogue) -> Node | None:
 
     Args:
         text: The criteria as raw JSON text, so that doubled keys can be seen.
-        catalogue: The fields that the rule may read.
+        catalogue: The fields and events that the rule may read.
 
     Returns:
-        The checked criteria; None for the empty rule `{}`, which selects nobody.
+        The checked criteria; None for the empty rule `{}`, which selects nobody. Which segments
+        there are is the shop's matter: the names of those that it reads are not checked.
 
     Raises:
         RuleError: The rule cannot be used.
@@ -142,15 +148,10 @@ def _check_number(path: Path, number: Decimal) -> None:
 
 
 def _check_size(criteria: Node) -> None:
-    conditions = 0
-    pending: list[tuple[Path, int, Node]] = [((), 0, criteria)]
-    while pending:
-        path, depth, node = pending.pop()
-        below = list(children(node))
-        conditions += not below
-        if below and depth == MAXIMUM_DEPTH:
+    for path, depth, node in descendants(criteria):
+        if depth == MAXIMUM_DEPTH and isinstance(node, AllOf | AnyOf | Not):
             raise RuleError(path, f"nested deeper than {MAXIMUM_DEPTH} groups")
-        pending.extend(((*path, *step), depth + 1, child) for step, child in below)
+    conditions = conditions_in(criteria)
     if conditions > MAXIMUM_CONDITIONS:
         raise RuleError((), f"{conditions} conditions; a rule has at most {MAXIMUM_CONDITIONS}")
 
@@ -184,8 +185,11 @@ def _problem(detail: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         tag = next((step for step in reversed(location) if step in MODELS), "")
         model = MODELS.get(str(tag))
+        if "random_sample" in location[:-1]:
+            model = Sample
+        elif {"within_last", "held_within_last"} & set(location[:-1]):
+            model = Span
         keys = [f.alias or name for name, f in model.model_fields.items()] if model else []
-        keys = ["percent", "seed"] if "random_sample" in location[:-1] else keys
         return f"unknown key {quoted(location[-1])}; {suggest(location[-1], keys)}"
     if kind == "too_short":
         return "empty; it needs at least one" if value == [] else "needs exactly two values"
@@ -206,6 +210,8 @@ def _problem(detail: ErrorDetails) -> str:
         return f"{_shown(value)} is not text"
     if kind == "list_type":
         return f"{_shown(value)} is not a list"
+    if kind == "aggregate":
+        return str(detail["ctx"]["problem"])
     if kind in ("model_type", "model_attributes_type"):
         return f"{_shown(value)} is not an object"
     return f"{_shown(value)} {detail['msg'][:1].lower()}{detail['msg'][1:]}"
@@ -223,14 +229,16 @@ def _unknown_condition(path: Path, node: Any) -> RuleError:
         key = next(iter(node), None)
         if key is None:
             return RuleError(path, "an empty condition; only a whole rule may be empty")
-        return RuleError(path, f"unknown key {quoted(key)}; {suggest(key, KINDS)}")
-    if kinds[0] in UNAVAILABLE:
-        return RuleError(path, f"{kinds[0]} conditions are not available in this version")
+        known = ("field",) if "where" in path else KINDS
+        return RuleError(path, f"unknown key {quoted(key)}; {suggest(key, known)}")
+    if "where" in path and kinds[0] != "field":
+        problem = f"{kinds[0]} does not fit in where, which has conditions on the event's fields"
+        return RuleError(path, problem)
     if "op" not in node:
         return RuleError(path, '"op" is missing')
     op = node["op"]
     return RuleError(
-        (*path, "op"), f"unknown operator {_shown(op)}; {suggest(op, FIELD_CONDITIONS)}"
+        (*path, "op"), f"unknown operator {_shown(op)}; {suggest(op, BY_OPERATOR[kinds[0]])}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from orchestration.segments.catalogue import Catalogue
+from orchestration.segments.catalogue import Catalogue, Fields
 from orchestration.segments.criteria import (
     AllOf,
     Anniversary,
@@ -12,6 +12,11 @@ from orchestration.segments.criteria import (
     Between,
     Comparison,
     Equality,
+    EventBetween,
+    EventComparison,
+    EventCondition,
+    EventFlag,
+    EventMembership,
     FieldCondition,
     Flag,
     Membership,
@@ -20,8 +25,11 @@ from orchestration.segments.criteria import (
     Not,
     Pattern,
     RandomSample,
+    SegmentCondition,
+    Span,
     Window,
 )
+from orchestration.segments.errors import quoted
 
 LONGEST_REASON = 200
 """Characters: what the application's column holds."""
@@ -50,6 +58,15 @@ _PHRASES = {
     "more_than_ago": "more than",
     "anniversary_within_next": "anniversary within the next",
 }
+_AGGREGATES = {
+    "count": "number of {event}",
+    "sum": "total {of} in {event}",
+    "avg": "average {of} in {event}",
+    "min": "smallest {of} in {event}",
+    "max": "largest {of} in {event}",
+    "days_since_last": "days since the last of {event}",
+    "days_since_first": "days since the first of {event}",
+}
 
 
 def in_words(criteria: Node | None, catalogue: Catalogue) -> str:
@@ -70,9 +87,36 @@ def _words(node: Node, catalogue: Catalogue) -> str:
         case RandomSample():
             return f"in the {_number(node.random_sample.percent)} % random sample"
         case FieldCondition():
-            label, test = catalogue[node.field].label, _test(node)
-            return f"{label}{test}" if test.startswith(":") else f"{label} {test}"
+            return _field_words(node, catalogue)
+        case EventCondition():
+            return _event_words(node, catalogue)
+        case SegmentCondition():
+            span = node.held_within_last
+            words = f"in the segment {quoted(node.segment)}"
+            return f"{words} within the last {_span(span)}" if span else words
     raise TypeError(f"{type(node).__name__} is not a condition")
+
+
+def _field_words(node: FieldCondition, fields: Fields) -> str:
+    label, test = fields[node.field].label, _test(node)
+    return f"{label}{test}" if test.startswith(":") else f"{label} {test}"
+
+
+def _event_words(node: EventCondition, catalogue: Catalogue) -> str:
+    event = catalogue.events[node.event]
+    events = event.label
+    if node.where:
+        events += f" ({' and '.join(_field_words(test, event.fields) for test in node.where)})"
+    if node.within_last:
+        events += f" within the last {_span(node.within_last)}"
+    if node.between:
+        events += f" from {node.between[0]} until {node.between[1]}"
+    of = event.fields[node.of].label if node.of else ""
+    return f"{_AGGREGATES[node.aggregate].format(of=of, event=events)} {_test(node)}"
+
+
+def _span(span: Span) -> str:
+    return f"{span.value} {span.unit if span.value == 1 else f'{span.unit}s'}"
 
 
 def _nested(node: Node, catalogue: Catalogue) -> str:
@@ -83,21 +127,21 @@ def _nested(node: Node, catalogue: Catalogue) -> str:
     return f"({words})" if is_several else words
 
 
-def _test(node: FieldCondition) -> str:
+def _test(node: FieldCondition | EventCondition) -> str:
     match node:
-        case Between():
+        case Between() | EventBetween():
             return f"between {_value(node.value[0])} and {_value(node.value[1])}"
-        case Membership():
+        case Membership() | EventMembership():
             return f"{_PHRASES[node.op]} {', '.join(_value(value) for value in node.value)}"
         case Window() | Anniversary():
             unit = node.unit if node.value == 1 else f"{node.unit}s"
             ago = " ago" if node.op == "more_than_ago" else ""
             return f"{_PHRASES[node.op]} {node.value} {unit}{ago}"
-        case Equality() | Comparison() | Pattern() | Moment():
+        case Equality() | Comparison() | Pattern() | Moment() | EventComparison():
             return f"{_PHRASES[node.op]} {_value(node.value)}"
-        case Flag():
+        case Flag() | EventFlag():
             return _PHRASES[node.op]
-    raise TypeError(f"{type(node).__name__} is not a field condition")
+    raise TypeError(f"{type(node).__name__} has no operator")
 
 
 def _value(value: Decimal | str) -> str:

@@ -39,6 +39,10 @@ COMPARED = 1 if HISTORIES else 2
 
 # Who was a member when is state, and what it says depends on when builds ran (architecture.md,
 # rule 4): compared are the members of the segments that have a verdict now.
+OF_A_VERDICT = """
+        where segment_id in (
+            select segment_id from marts.dim_segments where rule_status in ('valid', 'manual')
+        )"""
 INSTEAD = {
     ("marts", "customer_segment_memberships"): """
         select segment_id, shop_id, customer_id
@@ -54,6 +58,9 @@ INSTEAD = {
                 reachable_by_email, reachable_by_sms
             ) end
         from marts.customer_segments""",
+    ("marts", "segment_performance"): f"select * from marts.segment_performance {OF_A_VERDICT}",
+    ("marketing", "segment_contacts"): f"select * from marketing.segment_contacts {OF_A_VERDICT}",
+    ("marketing", "segment_reach"): f"select * from marketing.segment_reach {OF_A_VERDICT}",
     ("marts", "segment_sizes_daily"): "select",
     ("ops", "segment_stays"): "select",
 }

@@ -25,8 +25,16 @@ HOSTILE = [
     '{"field": "points_balance", "op": "eq", "value": 1e9999999}',
     '{"field": "last_order_at", "op": "within_last", "value": 1e12, "unit": "month"}',
     '{"field": "last_order_at", "op": "before", "value": "9999-12-31T23:59:59-23:59"}',
-    '{"event": "points_earned", "aggregate": "count", "op": "eq", "value": 0}',
-    '{"segment": "Rich"}',
+    '{"event": "points_earned; --", "aggregate": "count", "op": "eq", "value": 0}',
+    '{"event": "points_earned", "aggregate": "count) --", "op": "eq", "value": 0}',
+    '{"event": "points_earned", "aggregate": "sum", "of": "shop_id", "op": "eq", "value": 0}',
+    '{"event": "points_earned", "aggregate": "count", "op": "eq", "value": 0, '
+    '"where": [{"field": "customer_id", "op": "is_set"}]}',
+    '{"event": "points_earned", "aggregate": "count", "op": "eq", "value": 0, '
+    '"between": ["-infinity", "now"]}',
+    '{"segment": "Rich\\u0000"}',
+    '{"segment": "s9999"}',
+    '{"segment": "s1", "held_within_last": {"value": 1e300, "unit": "hour"}}',
     '{"not": ' * 1500 + "{}" + "}" * 1500,
     json.dumps({"field": "tier_name", "op": "in", "value": ["x" * 400] * 2500}),
 ]

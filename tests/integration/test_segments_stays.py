@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,24 @@ from orchestration.segments import compile_rules, list_segments
 SELECT = "+segment_stays +customer_segments +customer_segment_memberships +dim_segments"
 RICH = '{"field": "points_balance", "op": "gte", "value": 500}'
 YOUNG = '{"field": "birthday", "op": "after", "value": "1990-01-01"}'
+EARNED = json.dumps(
+    {
+        "event": "points_earned",
+        "aggregate": "sum",
+        "of": "points",
+        "op": "gte",
+        "value": 100,
+        "where": [{"field": "source", "op": "eq", "value": "Purchase"}],
+    }
+)
+LAPSED = json.dumps(
+    {
+        "all": [
+            {"segment": "Rich", "held_within_last": {"value": 1, "unit": "day"}},
+            {"not": {"segment": "Rich"}},
+        ]
+    }
+)
 BROKEN = '{"field": "points", "op": "gte", "value": 500}'
 
 BEFORE = datetime(2024, 6, 1, tzinfo=UTC)
@@ -48,6 +67,27 @@ TABLES: dict[str, list[dict[str, Any]]] = {
         {"id": 3, "shop_id": 1, "name": "By hand", "criteria": "{}", "auto_update": False},
         {"id": 4, "shop_id": 1, "name": "Young", "criteria": YOUNG},
         {"id": 5, "shop_id": 1, "name": "Resting", "criteria": RICH, "is_active": False},
+        {"id": 6, "shop_id": 1, "name": "Of a broken one", "criteria": '{"segment": "Broken"}'},
+        {"id": 7, "shop_id": 1, "name": "Earned", "criteria": EARNED},
+        {"id": 8, "shop_id": 1, "name": "Lapsed", "criteria": LAPSED},
+    ],
+    "point_transactions": [
+        {
+            "id": id_,
+            "customer_id": customer,
+            "transaction_type": kind,
+            "source": source,
+            "points_amount": points,
+            "points_balance_after": 0,
+            "created_at": BEFORE,
+        }
+        for id_, customer, kind, source, points in (
+            (1, 2, "earned", "purchase", 90),
+            (2, 2, "bonus", "purchase", 60),
+            (3, 2, "bonus", "manual", 500),
+            (4, 1, "earned", "purchase", 99),
+            (5, 5, "earned", "purchase", 999),
+        )
     ],
     "customer_segment_memberships": [
         {"id": id_, "segment_id": segment, "customer_id": customer, "added_at": BEFORE}
@@ -152,6 +192,7 @@ def test_a_customer_whom_the_source_deleted_leaves_every_segment(story: Story) -
         (1, 4, BEFORE, story.as_of[0]),
         (3, 4, BEFORE, story.as_of[2]),
         (4, 4, story.as_of[0], story.as_of[2]),
+        (8, 4, story.as_of[0], story.as_of[2]),
     }
 
 
@@ -179,6 +220,37 @@ def test_reasons_are_in_words_and_data_hold_no_birthday(story: Story) -> None:
     ]
 
 
+def test_a_rule_on_events_says_what_it_saw_of_them(story: Story) -> None:
+    rows = story.rows(
+        "select customer_id, qualification_reason, qualification_data from ops.segment_stays "
+        "where segment_id = 7"
+    )
+    assert rows == [
+        (
+            2,
+            "Total points in point earnings (source is Purchase) at least 100",
+            {"sum of points_earned.points": 150},
+        )
+    ]
+
+
+def test_a_rule_that_reads_an_invalid_segment_goes_by_the_members_that_it_keeps(
+    story: Story,
+) -> None:
+    assert {stay for stay in story.stays[3] if stay[0] == 6} == {(6, 2, story.as_of[0], None)}
+    (said,) = story.rows(
+        "select rule_status, rule_error from marts.dim_segments where segment_id=6"
+    )
+    error = 'segment: reads the segment "Broken", which is invalid; its last good members count'
+    assert said == ("stale", error)
+
+
+def test_who_left_a_segment_was_held_by_it_and_who_is_back_is_in_it(story: Story) -> None:
+    assert {stay for stay in story.stays[3] if stay[:2] == (8, 1)} == {
+        (8, 1, story.as_of[2], story.as_of[3])
+    }
+
+
 def test_sizes_and_statuses_are_listed(story: Story) -> None:
     listed = {s.name: (s.rule_status, s.customer_count) for s in list_segments(story.warehouse)}
     assert listed == {
@@ -187,6 +259,9 @@ def test_sizes_and_statuses_are_listed(story: Story) -> None:
         "By hand": ("manual", 0),
         "Young": ("invalid", 3),
         "Resting": ("inactive", 1),
+        "Of a broken one": ("stale", 1),
+        "Earned": ("valid", 1),
+        "Lapsed": ("valid", 0),
     }
 
 

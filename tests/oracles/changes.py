@@ -46,7 +46,8 @@ WEIGHTS = {
 TELLING = {
     "point_transactions": "customer_id transaction_type points_amount points_balance_after source"
     " order_id campaign_id redemption_id expires_at expired_at created_at",
-    "customer_loyalty_profiles": "shop_id points_balance current_tier_id is_active created_at",
+    "customer_loyalty_profiles": "shop_id points_balance current_tier_id is_active created_at"
+    " email phone email_opt_in sms_opt_in",
     "customer_tier_history": "customer_id tier_id achieved_at ended_at reason is_current",
     "redemption_logs": "customer_id reward_id status points_spent discount_amount used_at"
     " used_order_id expires_at redeemed_at",
@@ -79,14 +80,45 @@ WORDS: Mapping[str, list[Any]] = {
     "period_type": ["daily", "weekly", "monthly"],
     "ip_address": [None, "10.0.0.1", "10.0.0.2", "::1"],
     "user_agent": [None, "one", "another"],
+    "email": [None, "ada@example.com", " Ada@Example.com", "grace@example.com", "no address"],
+    "phone": [None, "+1 555 010 0199", "0015550100199", "+15550100200", "n/a"],
     "criteria": [
         {"field": "points_balance", "op": "gt", "value": 0},
         {"field": "last_order_at", "op": "within_last", "value": 30, "unit": "day"},
+        {"field": "points_expiring_30d", "op": "gt", "value": 0},
         {"field": "no such field", "op": "gt", "value": 0},
+        {
+            "event": "points_earned",
+            "aggregate": "sum",
+            "of": "points",
+            "op": "gte",
+            "value": 30,
+            "where": [{"field": "source", "op": "eq", "value": "purchase"}],
+        },
+        {
+            "event": "order_placed",
+            "aggregate": "count",
+            "op": "gte",
+            "value": 1,
+            "within_last": {"value": 14, "unit": "day"},
+        },
+        {"event": "reward_redeemed", "aggregate": "days_since_last", "op": "lte", "value": 40},
+        {"event": "referral_clicked", "aggregate": "count", "op": "eq", "value": 0},
+        {
+            "all": [
+                {"segment": "Segment 0"},
+                {"not": {"segment": "Segment 1"}},
+                {"event": "tier_changed", "aggregate": "count", "op": "is_set"},
+            ]
+        },
+        {"field": "last_order_at", "op": "within_last", "value": 36, "unit": "hour"},
+        {"field": "birthday", "op": "anniversary_within_next", "value": 60, "unit": "day"},
     ],
     "target_tier_ids": [None, [1, 2], []],
     "target_customer_ids": [None, [1, 5, 9], []],
 }
+
+OPT_INS = ("email_opt_in", "sms_opt_in")
 
 NUMBERS = {
     "points_amount": [*range(1, 60), *(-n for n in range(1, 30))],
@@ -137,9 +169,12 @@ def live_history(seed: int, customers: int = 6) -> LiveHistory:
     # the next one would touch nearly everybody.
     live = LiveHistory(begins + timedelta(hours=1), history.tables)
     _part_orders(live, draw)
+    for person in live.rows("customer_loyalty_profiles"):
+        person.update({name: draw.choice(WORDS[name]) for name in ("email", "phone")})
+        person.update({name: draw.choice([None, True, True, False]) for name in OPT_INS})
     shops = live.rows("shops")
     for index, shop in enumerate(shops):
-        for kind, criteria in enumerate(WORDS["criteria"][: index + 1]):
+        for kind, criteria in enumerate(WORDS["criteria"][: 4 * (index + 1)]):
             live.add(
                 "customer_segments", shop_id=shop["id"], name=f"Segment {kind}", criteria=criteria
             )

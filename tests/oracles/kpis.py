@@ -32,7 +32,7 @@ def in_last(days: int, event: date, day: date) -> bool:
     return day - timedelta(days=days) < event <= day
 
 
-class _Shop:
+class Shop:
     """One shop's events by local day; None is the day of what has no time."""
 
     def __init__(self, history: History, shop: Row) -> None:
@@ -128,7 +128,7 @@ def program_kpis(history: History) -> dict[tuple[int, date], Row]:
     """Every row of program_kpis by (shop id, local day)."""
     result = {}
     for shop in history.rows("shops"):
-        facts = _Shop(history, shop)
+        facts = Shop(history, shop)
         vintages = _vintages(history, facts)
         for day in facts.days():
             result[shop["id"], day] = _kpis(facts, day) | {
@@ -137,7 +137,7 @@ def program_kpis(history: History) -> dict[tuple[int, date], Row]:
     return result
 
 
-def _kpis(facts: _Shop, day: date) -> Row:
+def _kpis(facts: Shop, day: date) -> Row:
     members = [who for who, enrolled in facts.enrolled.items() if (enrolled or day) <= day]
     active = [who for who in members if any(in_last(365, on, day) for on in facts.active[who])]
     orders_90d = [
@@ -176,7 +176,7 @@ def _kpis(facts: _Shop, day: date) -> Row:
     }
 
 
-def _vintages(history: History, facts: _Shop) -> dict[date, Decimal | None]:
+def _vintages(history: History, facts: Shop) -> dict[date, Decimal | None]:
     """By month: what, of the points issued in the month a year before, had been redeemed when the
     month began."""
     transactions = {row["id"]: row for row in facts.entries}
@@ -206,7 +206,7 @@ def customer_cohorts(history: History) -> dict[tuple[int, date, int], Row]:
     """Every row of customer_cohorts by (shop id, cohort month, months since)."""
     result = {}
     for shop in history.rows("shops"):
-        facts = _Shop(history, shop)
+        facts = Shop(history, shop)
         cohorts: dict[date, list[int]] = defaultdict(list)
         for who, enrolled_on in facts.enrolled.items():
             if enrolled_on:
@@ -234,7 +234,7 @@ def customer_rfm(history: History) -> dict[int, Row]:
     """Every row of customer_rfm by customer id."""
     result: dict[int, Row] = {}
     for shop in history.rows("shops"):
-        facts = _Shop(history, shop)
+        facts = Shop(history, shop)
         mine: dict[int, Row] = {}
         for who in facts.people:
             dated = facts.orders[who]

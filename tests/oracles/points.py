@@ -83,7 +83,13 @@ def taken_points(history: History) -> dict[tuple[int, int], int]:
 
 def allocations(history: History) -> dict[tuple[int, int], Row]:
     """fct_point_lot_allocations by (lot id, debit's transaction id)."""
-    return {key: {"points": points} for key, points in taken_points(history).items()}
+    earned = {
+        row["id"]: clean(row["created_at"]) for rows in entries(history).values() for row in rows
+    }
+    return {
+        (lot, debit): {"points": points, "earned_at": earned[lot]}
+        for (lot, debit), points in taken_points(history).items()
+    }
 
 
 def lots(history: History) -> dict[int, Row]:

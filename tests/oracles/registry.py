@@ -11,6 +11,7 @@ from oracles import (
     engagement,
     findings,
     kpis,
+    lists,
     migrations,
     orders,
     points,
@@ -60,5 +61,7 @@ ORACLES = {
     "fct_redemptions": Oracle(("redemption_id",), engagement.redemptions),
     "fct_campaign_performance": Oracle(("campaign_id",), engagement.campaign_performance),
     "fct_referral_funnel": Oracle(("referral_link_id",), engagement.referral_funnel),
+    "segment_sizes_daily": Oracle(("segment_id", "date"), lists.sizes),
+    "segment_performance": Oracle(("segment_id",), lists.performance),
     "data_quality_findings": Oracle(("check", "relation", "key"), findings.findings),
 }

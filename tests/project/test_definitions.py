@@ -77,7 +77,8 @@ def test_the_fifteen_tables_the_models_and_the_write_back_are_one_graph(
 
 
 def test_the_job_runs_every_asset_daily(described: dict[str, object]) -> None:
-    assert described["job"] == sorted(described["parents"])  # type: ignore[call-overload]
+    filled_by_operators = {"ops/suppressions"}
+    assert described["job"] == sorted(described["parents"].keys() - filled_by_operators)  # type: ignore[attr-defined]
     assert described["schedules"] == ["daily"]
 
 

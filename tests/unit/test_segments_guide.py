@@ -7,7 +7,7 @@ import re
 import pytest
 
 from orchestration.segments import load_catalogue, parse
-from orchestration.segments.catalogue import OPERATORS
+from orchestration.segments.catalogue import AGGREGATES, OPERATORS
 from orchestration.settings import PROJECT_DIR
 
 GUIDE = (PROJECT_DIR / "docs" / "marketers.md").read_text(encoding="utf-8")
@@ -19,6 +19,8 @@ def test_every_example_is_a_valid_rule(example: str) -> None:
     assert parse(example, load_catalogue())
 
 
-def test_every_field_and_operator_is_in_the_guide() -> None:
-    names = {*load_catalogue(), *(op for ops in OPERATORS.values() for op in ops)}
+def test_every_field_event_and_operator_is_in_the_guide() -> None:
+    catalogue = load_catalogue()
+    names = {*catalogue, *(op for ops in OPERATORS.values() for op in ops), *AGGREGATES}
+    names |= {*catalogue.events, *(f for e in catalogue.events.values() for f in e.fields)}
     assert {name for name in names if f"`{name}`" not in GUIDE} == set()

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.segments import RuleError, assess, in_words, load_catalogue, parse
-from orchestration.segments.compiler import StoredRule
+from orchestration.segments import RuleError, StoredRule, assess, in_words, load_catalogue, parse
 
 CATALOGUE = load_catalogue()
 FLAG = '{"field": "is_vip", "op": "is_true"}'
@@ -175,11 +174,151 @@ def test_a_zero_is_zero_however_it_is_written(zero: str) -> None:
     assert in_words(rule, CATALOGUE) == "Points balance over 0"
 
 
-def test_conditions_that_this_version_does_not_evaluate_are_named() -> None:
-    event = '{"all": [{"event": "points_earned", "aggregate": "count", "op": "eq", "value": 0}]}'
-    assert error_of(event) == "all[0]: event conditions are not available in this version"
-    segment = '{"not": {"segment": "Winback sent"}}'
-    assert error_of(segment) == "not: segment conditions are not available in this version"
+def event(rest: str) -> str:
+    return f'{{"event": "points_earned", {rest}}}'
+
+
+COUNT = '"aggregate": "count", "op": "gte", "value": 1'
+
+
+@pytest.mark.parametrize(
+    ("rule", "error"),
+    [
+        (
+            '{"not": {"event": "points_earnd", "aggregate": "count", "op": "eq", "value": 0}}',
+            'not.event: unknown event "points_earnd"; did you mean points_earned?',
+        ),
+        (
+            event('"aggregate": "cont", "op": "eq", "value": 0'),
+            'aggregate: unknown aggregate "cont"; did you mean count?',
+        ),
+        (event('"op": "eq", "value": 0'), 'criteria: "aggregate" is missing'),
+        (
+            event('"aggregate": "sum", "op": "eq", "value": 0'),
+            'criteria: "of" is missing; sum is of a number field: use one of points, campaign_id',
+        ),
+        (
+            event('"aggregate": "sum", "of": "pionts", "op": "eq", "value": 0'),
+            'of: unknown field "pionts" of points_earned; did you mean points?',
+        ),
+        (
+            event('"aggregate": "max", "of": "source", "op": "eq", "value": 0'),
+            "of: max does not fit source, a text; use one of points, campaign_id",
+        ),
+        (
+            event('"aggregate": "sum", "of": null, "op": "eq", "value": 0'),
+            "of: null is nothing; leave the key out",
+        ),
+        (
+            event('"aggregate": "days_since_last", "of": "points", "op": "eq", "value": 0'),
+            "of: days_since_last is of no field; of goes with sum, avg, min, max",
+        ),
+        (
+            '{"event": "tier_changed", "aggregate": "sum", "op": "eq", "value": 0}',
+            'criteria: "of" is missing; sum is of a number field: use one of tier_level',
+        ),
+        (
+            event('"aggregate": "count", "op": "contains", "value": "1"'),
+            'op: unknown operator "contains"; use one of eq, neq, gt, gte, lt, lte, in, not_in, '
+            "between, is_set, is_not_set",
+        ),
+        (
+            event('"aggregate": "count", "op": "gte", "value": "1"'),
+            'value: "1" is not a number; leave out the quotes',
+        ),
+        (
+            event('"aggregate": "count", "op": "between", "value": [3, 1]'),
+            "value: the second number must not be smaller than the first",
+        ),
+        (event(COUNT + ', "where": []'), "where: empty; it needs at least one"),
+        (
+            event(COUNT + ', "where": {"field": "source", "op": "is_set"}'),
+            "where: an object is not a list",
+        ),
+        (
+            event(COUNT + ', "where": [{"field": "sauce", "op": "is_set"}]'),
+            'where[0].field: unknown field "sauce" of points_earned; did you mean source?',
+        ),
+        (
+            event(COUNT + ', "where": [{"field": "source", "op": "is_st"}]'),
+            'where[0].op: unknown operator "is_st"; did you mean is_set?',
+        ),
+        (
+            event(COUNT + ', "where": [{"field": "source", "op": "eq", "value": 1}]'),
+            "where[0].value: 1 is a number, but source is text; put it in quotes",
+        ),
+        (
+            event(COUNT + ', "where": [{"any": [' + FLAG + "]}]"),
+            "where[0]: any does not fit in where, which has conditions on the event's fields",
+        ),
+        (
+            event(COUNT + ', "where": [{"feld": "source"}]'),
+            'where[0]: unknown key "feld"; did you mean field?',
+        ),
+        (
+            event(COUNT + ', "within_last": {"value": 1.5, "unit": "day"}'),
+            "within_last.value: 1.5 must be a whole number, 0 or more",
+        ),
+        (
+            event(COUNT + ', "within_last": {"value": -1, "unit": "day"}'),
+            "within_last.value: -1 must be a whole number, 0 or more",
+        ),
+        (
+            event(COUNT + ', "within_last": {"value": 1200.0e1, "unit": "month"}'),
+            "within_last.value: the window is endless; 1200 months at most",
+        ),
+        (event(COUNT + ', "within_last": {"value": 1}'), 'within_last: "unit" is missing'),
+        (
+            event(COUNT + ', "within_last": {"value": 1, "units": "day"}'),
+            'within_last.units: unknown key "units"; did you mean unit?',
+        ),
+        (event(COUNT + ', "within_last": 30'), "within_last: 30 is not an object"),
+        (
+            event(COUNT + ', "within_lst": 30'),
+            'within_lst: unknown key "within_lst"; did you mean within_last?',
+        ),
+        (
+            event(COUNT + ', "between": ["2025-02-01", "2025-01-01"]'),
+            "between: the second time must be later than the first",
+        ),
+        (event(COUNT + ', "between": ["2025-02-01"]'), "between: needs exactly two values"),
+        (
+            event(COUNT + ', "between": ["2025-02-01", "soon"]'),
+            'between[1]: "soon" is not a date or time like 2026-01-31 or 2026-01-31T09:00',
+        ),
+        (
+            event(
+                COUNT + ', "between": ["2025-01-01", "2025-02-01"], '
+                '"within_last": {"value": 1, "unit": "day"}'
+            ),
+            "between: within_last and between cannot both be given",
+        ),
+        (
+            '{"event": "points_earned", "segment": "Rich"}',
+            "criteria: event and segment cannot be in one object; nest one of them in a group",
+        ),
+        ('{"segment": 3}', "segment: 3 is not text"),
+        (
+            '{"segment": "Rich", "held_within_lst": {"value": 1, "unit": "day"}}',
+            'held_within_lst: unknown key "held_within_lst"; did you mean held_within_last?',
+        ),
+        (
+            '{"segment": "Rich", "held_within_last": {"value": 1e6, "unit": "day"}}',
+            "held_within_last.value: the window is endless; 36500 days at most",
+        ),
+    ],
+)
+def test_what_is_wrong_with_events_and_segments_is_named_with_its_path(
+    rule: str, error: str
+) -> None:
+    assert error_of(rule) == error
+
+
+def test_conditions_on_an_events_fields_count() -> None:
+    wheres = ", ".join(['{"field": "source", "op": "is_set"}'] * 99)
+    assert parse(event(f'{COUNT}, "where": [{wheres}]'), CATALOGUE)
+    many = group("all", FLAG, event(f'{COUNT}, "where": [{wheres}]'))
+    assert error_of(many) == "criteria: 101 conditions; a rule has at most 100"
 
 
 def test_groups_nest_to_depth_eight() -> None:
@@ -210,9 +349,17 @@ JSON_VALUES = st.recursive(
     max_leaves=12,
 )
 KEYS = st.sampled_from(
-    ("all", "any", "not", "field", "op", "value", "unit", "event", "random_sample", "seed")
+    (
+        *("all", "any", "not", "field", "op", "value", "unit", "event", "random_sample", "seed"),
+        *("aggregate", "of", "where", "within_last", "between", "segment", "held_within_last"),
+    )
 )
-WORDS = st.sampled_from((*CATALOGUE, "eq", "gt", "in", "between", "within_last", "day", "is_set"))
+WORDS = st.sampled_from(
+    (
+        *(*CATALOGUE, *CATALOGUE.events, "count", "sum", "points", "source", "rule"),
+        *("eq", "gt", "in", "between", "within_last", "day", "is_set"),
+    )
+)
 RULES = st.recursive(
     WORDS | JSON_VALUES,
     lambda values: st.lists(values, max_size=3) | st.dictionaries(KEYS, values, max_size=4),
@@ -254,6 +401,31 @@ def test_a_rule_is_said_in_words() -> None:
         "(points balance at least 500 or tier one of Gold, Platinum) and last order more than "
         "1 month ago and not (VIP: yes) and in the 12.5 % random sample"
     )
+
+
+def test_events_and_segments_are_said_in_words() -> None:
+    rule = parse(
+        """
+        {"all": [
+          {"event": "points_earned", "aggregate": "sum", "of": "points", "op": "gte", "value": 200,
+           "where": [{"field": "source", "op": "eq", "value": "referral"}],
+           "within_last": {"value": 90, "unit": "day"}},
+          {"event": "order_placed", "aggregate": "count", "op": "eq", "value": 0,
+           "between": ["2025-01-01", "2025-02-01"]},
+          {"not": {"segment": "VIPs", "held_within_last": {"value": 1, "unit": "week"}}}
+        ]}
+        """,
+        CATALOGUE,
+    )
+    assert in_words(rule, CATALOGUE) == (
+        "Total points in point earnings (source is referral) within the last 90 days at least 200 "
+        "and number of orders from 2025-01-01 until 2025-02-01 is 0 and not (in the segment "
+        '"VIPs" within the last 1 we…'
+    )
+    days = '{"event": "order_placed", "aggregate": "days_since_last", "op": "gt", "value": 60}'
+    assert in_words(parse(days, CATALOGUE), CATALOGUE) == "Days since the last of orders over 60"
+    segment = in_words(parse('{"segment": "VIPs"}', CATALOGUE), CATALOGUE)
+    assert segment == 'In the segment "VIPs"'
 
 
 def test_words_are_cut_to_what_the_application_stores() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from sqlglot import exp, parse_one
 
 from orchestration.errors import LoyaltyError
 from orchestration.segments import load_catalogue, parse
+from orchestration.segments.binding import Target
 from orchestration.segments.catalogue import OPERATORS, FieldType
 from orchestration.segments.predicate import CompiledRule, compile_criteria
+from orchestration.settings import PROJECT_DIR
 
 CATALOGUE = load_catalogue()
 LEAST = {
@@ -29,6 +32,19 @@ LEAST = {
         *("created_at", "birthday", "last_order_at", "last_login_at", "last_points_earned_at"),
         *("tier_achieved_at", "tier_expires_at"),
     },
+}
+
+
+EVENTS = {
+    "points_earned": {"points", "source", "transaction_type", "campaign_id"},
+    "points_redeemed": {"points", "source"},
+    "points_expired": {"points", "source"},
+    "order_placed": {"amount", "is_loyalty_order"},
+    "reward_redeemed": {"points", "status", "reward_type"},
+    "campaign_joined": {"campaign_id", "points", "amount", "orders"},
+    "referral_clicked": {"utm_source", "utm_medium", "utm_campaign", "converted"},
+    "referral_converted": {"amount", "points"},
+    "tier_changed": {"direction", "reason", "tier_name", "tier_level"},
 }
 
 
@@ -82,6 +98,70 @@ def test_values_seen_leave_out_personal_fields() -> None:
     assert result.values_seen == "jsonb_build_object('tier_name', features.tier_name)"
 
 
+def earned(aggregate: str, value: int, **more: object) -> dict[str, object]:
+    of = {} if aggregate == "count" else {"of": "points"}
+    event = {"event": "points_earned", "aggregate": aggregate, **of}
+    return {**event, "op": "gte", "value": value, **more}
+
+
+def test_rules_share_an_event_test_whatever_they_compare_it_with() -> None:
+    window = {"within_last": {"value": 30, "unit": "day"}}
+    rule = compiled({"all": [earned("sum", 5, **window), earned("sum", 9, **window)]})
+    assert len(rule.event_tests) == 1
+    other = compiled(earned("sum", 100, **window))
+    assert other.event_tests == rule.event_tests
+    assert compiled(earned("sum", 5)).event_tests != rule.event_tests
+
+
+def test_event_tests_of_other_aggregates_and_constants_share_a_shape() -> None:
+    first = compiled(earned("sum", 5, within_last={"value": 30, "unit": "day"}))
+    second = compiled(earned("avg", 5, within_last={"value": 2, "unit": "week"}))
+    assert first.event_tests[0].shape_id == second.event_tests[0].shape_id
+    assert first.event_tests[0].test.test_id != second.event_tests[0].test.test_id
+    everything = compiled(earned("sum", 5)).event_tests[0]
+    assert everything.predicate == "TRUE"
+
+
+def test_values_seen_say_what_the_events_came_to() -> None:
+    rule = compiled(
+        {
+            "all": [
+                earned("count", 1),
+                earned("sum", 5),
+                earned("sum", 5, between=["2025-01-01", "2026-01-01"]),
+            ]
+        }
+    )
+    keys = [
+        literal.this
+        for literal in parse_one(rule.values_seen, dialect="postgres").find_all(exp.Literal)
+        if literal.is_string
+    ]
+    assert keys == [
+        *("count of points_earned", "sum of points_earned.points"),
+        "sum of points_earned.points (2)",
+    ]
+
+
+def test_a_rule_with_many_events_fits_a_function_of_postgresql() -> None:
+    many = [earned("sum", at, within_last={"value": at, "unit": "day"}) for at in range(100)]
+    rule = compiled({"all": many})
+    calls = list(parse_one(rule.values_seen, dialect="postgres").find_all(exp.Anonymous))
+    calls = [call for call in calls if call.name.lower() == "jsonb_build_object"]
+    assert [len(call.expressions) for call in calls] == [100, 100]
+
+
+def test_the_rule_of_a_segment_that_is_named_is_part_of_the_rule() -> None:
+    target = parse(json.dumps(balance("gte", 500)), CATALOGUE)
+    criteria = parse('{"all": [{"segment": "Rich"}, {"segment": "By hand"}]}', CATALOGUE)
+    targets = {"Rich": Target(1, True, target), "By hand": Target(2)}
+    rule = compile_criteria(criteria, CATALOGUE, targets)
+    assert rule.fields == ("points_balance",)
+    assert rule.parameters.numbers == [500]
+    assert [kept.segment_id for kept in rule.references] == [2]
+    assert "kept_members.tests" in rule.predicate
+
+
 def test_the_empty_rule_compiles_to_false() -> None:
     assert compiled({}).predicate == "FALSE"
 
@@ -119,15 +199,19 @@ def test_nothing_that_a_user_typed_is_in_the_sql(text: str, op: str) -> None:
             "all": [
                 {"field": "tier_name", "op": op, "value": value},
                 {"random_sample": {"percent": 50, "seed": text}},
+                earned("sum", 3, where=[{"field": "source", "op": op, "value": value}]),
             ]
         }
     )
+    (test,) = rule.event_tests
+    assert test.test.constants.texts == [text]
     assert rule.parameters.texts == [text]
     assert rule.parameters.seeds == [text]
     # The constants of the language itself, whatever the text is.
     literals = {
         literal.this
-        for literal in parse_one(rule.predicate, dialect="postgres").find_all(exp.Literal)
+        for sql in (rule.predicate, test.predicate, test.value)
+        for literal in parse_one(sql, dialect="postgres").find_all(exp.Literal)
     }
     assert literals <= {"x", ":", "0", "1", "8", "32"}
 
@@ -158,10 +242,27 @@ def test_the_catalogue_has_at_least_the_specified_fields() -> None:
         assert names <= {field.name for field in CATALOGUE.values() if field.type is kind}
 
 
-def test_every_field_is_labelled_and_described() -> None:
-    for field in CATALOGUE.values():
-        assert field.label, field.name
-        assert len(field.description) > 10, field.name
+def test_the_catalogue_has_at_least_the_specified_events() -> None:
+    for event, fields in EVENTS.items():
+        assert fields == set(CATALOGUE.events[event].fields), event
+
+
+def test_the_models_read_every_event() -> None:
+    macro = (PROJECT_DIR / "macros" / "segment_events.sql").read_text()
+    named = re.findall(r"'(\w+)': ref\('int_event_(\w+)'\)", macro)
+    assert named == [(event, event) for event in sorted(CATALOGUE.events)]
+
+
+def test_everything_is_labelled_and_described() -> None:
+    fields = [field for event in CATALOGUE.events.values() for field in event.fields.values()]
+    for one in (*CATALOGUE.values(), *CATALOGUE.events.values(), *fields):
+        assert one.label, one.name
+        assert len(one.description) > 10, one.name
+
+
+def test_events_hold_no_personal_data() -> None:
+    for event in CATALOGUE.events.values():
+        assert not any(field.is_personal for field in event.fields.values()), event.name
 
 
 def test_an_incomplete_tag_is_refused_by_name(tmp_path: Path) -> None:

@@ -65,24 +65,18 @@ issues as (
 ),
 
 -- A lot with a time has it in all its allocations: these happen at the later of lot and debit, and
--- undated debits come first. What was taken from lots without a time meets no vintage below. An
--- outer join, though every allocation has its lot: of an inner one over two columns the planner
--- expects next to nothing, and then repeats what follows for every shop.
+-- undated debits come first. What was taken from lots without a time meets no vintage below.
 takings as (
 
     select
         allocations.shop_id,
-        width_bucket(lots.earned_at, calendars.month_starts) as earn_month_no,
+        width_bucket(allocations.earned_at, calendars.month_starts) as earn_month_no,
         width_bucket(allocations.allocated_at, calendars.month_starts) as taken_month_no,
         sum(allocations.points) filter (where allocations.taken_by = 'redeemed') as redeemed,
         sum(allocations.points) filter (where allocations.taken_by = 'expired') as expired,
         sum(allocations.points) filter (where allocations.taken_by = 'reversed') as reversed
     from {{ ref('fct_point_lot_allocations') }} as allocations
     inner join calendars on calendars.shop_id = allocations.shop_id
-    left join {{ ref('fct_point_lots') }} as lots
-        on
-            lots.customer_id = allocations.customer_id
-            and lots.lot_id = allocations.lot_id
     where {{ is_touched_shop('allocations.shop_id') }}
     group by allocations.shop_id, earn_month_no, taken_month_no
 

@@ -1,6 +1,5 @@
 -- One row per segment and customer that belongs to it at as_of: whom the rule selects, or, in a
--- manual segment, whom the application holds. Without a verdict (invalid, inactive, stale) it has
--- none.
+-- manual segment, whom the application holds. One that is not decided (invalid, inactive) has none.
 with
 
 matches as (
@@ -30,7 +29,7 @@ final as (
         rules.rule_status
     from matches
     inner join rules on matches.segment_id = rules.segment_id
-    where rules.rule_status = 'valid'
+    where rules.is_decided and rules.rule_status != 'manual'
     union all
     select
         segment_id,

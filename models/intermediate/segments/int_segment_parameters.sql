@@ -1,6 +1,5 @@
-{%- set duration = segment_interval('windows.value', 'windows.unit') -%}
 -- One row per rule that can be evaluated: its constants, the times resolved against as_of and the
--- shop's time zone.
+-- shop's time zone, and the tests of its shop that it reads.
 with
 
 evaluation as (
@@ -18,6 +17,15 @@ parameters as (
 plan as (
 
     select * from {{ source('ops', 'segment_plan') }}
+
+),
+
+event_tests as (
+
+    select
+        shop_id,
+        test_id
+    from {{ ref('int_segment_event_tests') }}
 
 ),
 
@@ -43,6 +51,20 @@ evaluable as (
 
 ),
 
+-- Likewise rules of event tests that cannot be evaluated.
+waiting as (
+
+    select parameters.segment_id
+    from parameters
+    cross join lateral unnest(parameters.event_tests) as wanted (test_id)
+    left join event_tests
+        on
+            parameters.shop_id = event_tests.shop_id
+            and wanted.test_id = event_tests.test_id
+    where event_tests.test_id is null
+
+),
+
 localized as (
 
     select
@@ -54,6 +76,7 @@ localized as (
     inner join evaluable on parameters.shape_id = evaluable.shape_id
     inner join shops on parameters.shop_id = shops.shop_id
     cross join evaluation
+    where parameters.segment_id not in (select waiting.segment_id from waiting)
 
 ),
 
@@ -63,61 +86,9 @@ final as (
         localized.segment_id,
         localized.shop_id,
         localized.shape_id,
-        localized.as_of,
-        localized.timezone,
-        localized.today,
-        localized.numbers,
-        array(
-            select lower(text_values.value)
-            from unnest(localized.texts) with ordinality as text_values (value, position)
-            order by text_values.position
-        ) as texts,
-        localized.seeds,
-        array(
-            select coalesce(moments.instant, moments.local_time at time zone localized.timezone)
-            from
-                unnest(localized.instants, localized.local_times)
-                with ordinality as moments (instant, local_time, position)
-            order by moments.position
-        ) as moments,
-        array(
-            select
-                case windows.unit
-                    when 'hour'
-                        then localized.as_of - {{ duration }}
-                    else {{ local_midnight(
-                        '(localized.today - ' ~ duration ~ ')::date',
-                        'localized.timezone'
-                    ) }}
-                end
-            from
-                unnest(localized.window_values, localized.window_units)
-                with ordinality as windows (value, unit, position)
-            order by windows.position
-        ) as window_starts,
-        -- The last instant of the window's last day: windows include both ends.
-        array(
-            select
-                case windows.unit
-                    when 'hour'
-                        then localized.as_of + {{ duration }}
-                    else {{ local_midnight(
-                        '(localized.today + ' ~ duration ~ ')::date + 1',
-                        'localized.timezone'
-                    ) }} - interval '1 microsecond'
-                end
-            from
-                unnest(localized.window_values, localized.window_units)
-                with ordinality as windows (value, unit, position)
-            order by windows.position
-        ) as window_ends,
-        array(
-            select (localized.today + {{ duration }})::date
-            from
-                unnest(localized.window_values, localized.window_units)
-                with ordinality as windows (value, unit, position)
-            order by windows.position
-        ) as window_days
+        localized.event_tests,
+        localized.reference_tests,
+        {{ segment_constants('localized') }}
     from localized
 
 )

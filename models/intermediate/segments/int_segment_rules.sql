@@ -36,9 +36,10 @@ judged as (
             when not coalesce(segments.is_active, true) then 'inactive'
             when not coalesce(segments.auto_update, true) then 'manual'
             when rules.rule_status = 'invalid' then 'invalid'
-            when evaluated.segment_id is not null then 'valid'
+            when evaluated.segment_id is not null and rules.rule_status = 'valid' then 'valid'
             else 'stale'
-        end as rule_status
+        end as rule_status,
+        evaluated.segment_id is not null as is_evaluated
     from segments
     left join rules on segments.segment_id = rules.segment_id
     left join evaluated on segments.segment_id = evaluated.segment_id
@@ -56,11 +57,16 @@ final as (
         created_at,
         updated_at,
         rule_status,
-        case rule_status
-            when 'invalid' then rule_error
-            when 'stale' then 'not compiled yet, or it reads a field that is gone: loyalty build'
+        rule_status = 'manual'
+        or (rule_status in ('valid', 'stale') and is_evaluated) as is_decided,
+        case
+            when rule_status = 'invalid' or (rule_status = 'stale' and is_evaluated) then rule_error
+            when rule_status = 'stale'
+                then 'not compiled yet, or it reads a field that is gone: loyalty build'
         end as rule_error,
-        case when rule_status = 'valid' then rule_in_words end as rule_in_words
+        case
+            when rule_status in ('valid', 'stale') and is_evaluated then rule_in_words
+        end as rule_in_words
     from judged
 
 )

@@ -6,7 +6,8 @@
 {%- if is_past %}
 -- It stands at the same place in the graph: Dagster refuses another order than the present's.
 -- depends_on: {{ ref('int_customer_features') }}, {{ ref('int_segment_application_members') }},
--- {{ ref('int_segment_members') }}, {{ ref('int_segment_parameters') }}, {{ ref('int_segment_rules') }}
+-- {{ ref('int_segment_event_values') }}, {{ ref('int_segment_members') }},
+-- {{ ref('int_segment_parameters') }}, {{ ref('int_segment_rules') }}
 select
     segment_id,
     shop_id,
@@ -27,7 +28,7 @@ evaluation as (
 
 ),
 
--- Invalid, inactive and stale segments keep their members, but for those whom their shop lost.
+-- Segments that this build does not decide keep their members, but for those whom their shop lost.
 closing as (
 
     select
@@ -55,7 +56,7 @@ closing as (
         and (
             rules.segment_id is null
             or features.customer_id is null
-            or rules.rule_status in ('valid', 'manual')
+            or rules.is_decided
         )
 
 ),
@@ -110,7 +111,7 @@ opening as (
         -- Members of the application whom the rule does not select leave now; where there is no
         -- verdict on the rule they stay.
         case
-            when candidates.rule_status = 'valid' and not candidates.is_member
+            when rules.is_decided and not candidates.is_member
                 then evaluation.as_of
         end as removed_at,
         case
@@ -137,8 +138,12 @@ opening as (
     left join {{ ref('int_segment_parameters') }} as parameters
         on
             candidates.segment_id = parameters.segment_id
-            and candidates.rule_status = 'valid'
+            and candidates.rule_status != 'manual'
             and candidates.is_member
+    left join {{ ref('int_segment_event_values') }} as event_values
+        on
+            candidates.customer_id = event_values.customer_id
+            and candidates.shop_id = event_values.shop_id
     cross join evaluation
     where
         latest_stays.customer_id is null

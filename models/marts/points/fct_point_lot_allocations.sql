@@ -19,6 +19,13 @@ entries as (
     select * from {{ ref('fct_point_ledger') }}
     where {{ is_touched('customer_id') }}
 
+),
+
+lots as (
+
+    select * from {{ ref('fct_point_lots') }}
+    where {{ is_touched('customer_id') }}
+
 )
 
 select
@@ -28,9 +35,16 @@ select
     pieces.transaction_id,
     entries.occurred_at as allocated_at,
     pieces.taken_by,
-    pieces.points
+    pieces.points,
+    lots.earned_at
 from pieces
-inner join entries
+-- Outer joins, though every piece has its lot and its entries: of inner ones over two columns the
+-- planner expects next to nothing, and then repeats what follows for every row.
+left join entries
     on
         entries.customer_id = pieces.customer_id
         and entries.transaction_id = pieces.later_transaction_id
+left join lots
+    on
+        lots.customer_id = pieces.customer_id
+        and lots.lot_id = pieces.lot_id

@@ -44,6 +44,7 @@ computed as (
         rules.name,
         rules.rule_status,
         rules.rule_error,
+        rules.is_decided,
         coalesce(sizes.customer_count, 0) as customer_count,
         sizes.avg_lifetime_value::numeric(14, 2) as avg_lifetime_value,
         sizes.avg_points_balance::numeric(14, 2) as avg_points_balance,
@@ -87,7 +88,7 @@ final as (
         -- It moves only beside another figure, so that a run that changes nothing writes nothing.
         case
             when
-                computed.rule_status in ('valid', 'manual')
+                computed.is_decided
                 and (
                     earlier.last_computed_at is null
                     or row(

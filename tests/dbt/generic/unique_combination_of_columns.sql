@@ -2,6 +2,7 @@
 
 select {{ combination_of_columns | join(', ') }}
 from {{ model }}
+where not {{ is_unique_by_index(combination_of_columns) }}
 group by {{ combination_of_columns | join(', ') }}
 having count(*) > 1
 

@@ -1,0 +1,1 @@
+"""How long it takes to evaluate many merchants' rules, against one query per rule."""

@@ -1,0 +1,262 @@
+"""`python -m benchmarks.segments`: many rules at once; writes results/segments.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.frame import options as frame
+from benchmarks.frame.gates import require
+from benchmarks.frame.report import Report, Target
+from benchmarks.frame.rounds import Series
+from benchmarks.frame.sample import Size, fill
+from benchmarks.frame.servers import Servers, private_servers
+from benchmarks.marts.__main__ import BEGIN
+from benchmarks.marts.builds import WAREHOUSE, Build, Builder
+from benchmarks.marts.statements import Statements
+from benchmarks.segments import evaluation
+from benchmarks.segments.evaluation import OURS, PASS, PEER, WRITING
+from benchmarks.segments.rules import EVENTS, SHAPES, change_one, rules, store
+from orchestration import segments
+
+FEW, MANY = (100, None), (10_000, 1_000)
+"""Rules, and the shops that they are of (None: the sample's)."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one set of rules came to.
+
+    Attributes:
+        name: The set.
+        rules: How many.
+        shops: Of how many shops.
+        compiling: Seconds of compiling them all.
+        seconds: By contender.
+        memberships: How many customers they select together.
+        writing: Seconds of the model that keeps their stays, in the first build.
+        steady: Seconds of the evaluating models in a build after nothing changed.
+        one_changed: The same after one rule changed.
+    """
+
+    name: str
+    rules: int
+    shops: int
+    compiling: float
+    seconds: dict[str, Series]
+    memberships: int
+    writing: float
+    steady: float
+    one_changed: float
+
+    def passes(self, figure: str) -> Series:
+        """A figure in passes over the customers."""
+        return self.seconds[figure] / self.seconds[PASS]
+
+
+class Scenario:
+    """One run: the servers, and what has been found so far."""
+
+    def __init__(
+        self, options: argparse.Namespace, servers: Servers, folder: Path, say: Say
+    ) -> None:
+        self.options, self.servers, self.folder, self.say = options, servers, folder, say
+        self.plans: list[str] = []
+
+    def run(self, report: Report) -> None:
+        """Measures all sets of rules.
+
+        Raises:
+            GateError: A result is wrong.
+        """
+        size = frame.size_of(self.options)
+        many_rules = min(MANY[0], 10 * self.options.customers)
+        many = Size(size.transactions, size.customers, self.options.many_shops)
+        found = []
+        rows = fill(self.servers.source, size, self.say)
+        found += self._sets(size, FEW[0])
+        fill(self.servers.source, many, self.say)
+        found += self._sets(many, many_rules)
+        _write(report, found, size)
+        report.conditions(self.servers, rows)
+
+    def _sets(self, size: Size, count: int) -> list[Measured]:
+        """Rules on fields, then as many of which three in ten also count events."""
+        mixed = SHAPES[:7] + EVENTS[:3]
+        with (
+            self.servers.source.new_database("changing", template=size.database) as source,
+            self.servers.warehouse.new_database(WAREHOUSE),
+        ):
+            builder = Builder(self.servers, "changing", self.folder, None)
+            found = []
+            for name, shapes in (("fields", SHAPES), ("fields and events", mixed)):
+                self.say(f"{count:,} rules of {size.shops:,} shops: {name}")
+                store(source, rules(count, size.shops, shapes), size.shops)
+                found.append(self._measure(builder, size, count, name))
+            return found
+
+    def _measure(self, builder: Builder, size: Size, count: int, name: str) -> Measured:
+        builder.sync(BEGIN)
+        builder.parse()
+        began = time.monotonic()
+        report = segments.compile_rules(builder.warehouse)
+        compiling = time.monotonic() - began
+        require(report.statuses["valid"] == count, f"Not all rules are valid: {report.statuses}.")
+        first = builder.build()
+        statements = Statements(self.servers.warehouse, WAREHOUSE, self.plans)
+        statements.create()
+        seconds, memberships = evaluation.measure(
+            builder, statements, self.options.repetitions, self.say, per_rule=name == "fields"
+        )
+        statements.drop()
+        builder.sync(BEGIN)
+        steady = _evaluating(builder.build())
+        change_one(builder.source)
+        builder.sync(BEGIN)
+        one_changed = _evaluating(builder.build())
+        return Measured(
+            name, count, size.shops, compiling, seconds, memberships,
+            first.models["segment_stays"], steady, one_changed,
+        )  # fmt: skip
+
+
+def _evaluating(build: Build) -> float:
+    """Seconds of the models that evaluate rules."""
+    return sum(build.models.get(model, 0.0) for model in evaluation.MODELS)
+
+
+def _write(report: Report, found: list[Measured], size: Size) -> None:
+    report.text(
+        f"Rules over {size.customers:,} customers with {size.transactions:,} point transactions, "
+        "evaluated by the statements that a build runs. A pass is `create unlogged table as` all "
+        "rows and columns of the customer features, measured in the same rounds. The plans are in "
+        "segments_plans.txt."
+    )
+    report.heading("Evaluation")
+    report.table(
+        [
+            "rules", "shops", "memberships", "a pass, s", "all rules, s", "passes",
+            "of it writing, s", "one query per rule, s", "passes", "compiling, s",
+        ],
+        [
+            [
+                f"{one.rules:,} on {one.name}",
+                f"{one.shops:,}",
+                f"{one.memberships:,}",
+                one.seconds[PASS].show(),
+                one.seconds[OURS].show(),
+                one.passes(OURS).show(1),
+                one.seconds[WRITING].show(),
+                one.seconds[PEER].show() if PEER in one.seconds else "-",
+                one.passes(PEER).show(1) if PEER in one.seconds else "-",
+                f"{one.compiling:.1f}",
+            ]
+            for one in found
+        ],
+    )  # fmt: skip
+    report.points(
+        [
+            "`all rules`: the models int_segment_parameters, int_segment_event_tests, "
+            "int_segment_event_values, int_segment_kept_members and int_segment_matches, each "
+            "written into an unlogged table. `of it writing`: what writing the matches takes "
+            "beyond counting them.",
+            "`one query per rule`: the same predicates with the same constants, each rule by "
+            "itself over the customers of its shop, by the index on the shop. Both select the "
+            "same customers, or there would be no report.",
+            "`compiling`: reading all rules from raw, checking them and storing the plan.",
+        ]
+    )
+    report.heading("In a build")
+    report.table(
+        [
+            "rules", "stays written at first, s", "evaluation, nothing changed, s",
+            "evaluation, one rule changed, s",
+        ],
+        [
+            [
+                f"{one.rules:,} on {one.name}",
+                f"{one.writing:.1f}",
+                f"{one.steady:.2f}",
+                f"{one.one_changed:.2f}",
+            ]
+            for one in found
+        ],
+    )  # fmt: skip
+    report.points(
+        [
+            "Seconds as dbt tells them, with its own work for each model, while up to three other "
+            "models run.",
+            "`stays written at first`: segment_stays, which keeps every membership with the values "
+            "that the rule saw.",
+        ]
+    )
+    for one, bound in zip(found[::2], (2.0, 15.0), strict=True):
+        ours = one.passes(OURS)
+        if one.rules > FEW[0]:
+            ours = Series(
+                tuple(
+                    (whole - writing) / a_pass
+                    for whole, writing, a_pass in zip(
+                        one.seconds[OURS].values,
+                        one.seconds[WRITING].values,
+                        one.seconds[PASS].values,
+                        strict=True,
+                    )
+                )
+            )
+        apart = ", writing apart" if one.rules > FEW[0] else ""
+        report.targets.append(
+            Target(
+                f"{one.rules:,} rules of {one.shops:,} shops{apart}; a pass = 1",
+                ours.median,
+                bound,
+                is_least=False,
+            )
+        )
+    for one in found:
+        report.record(f"{one.rules} rules on {one.name}", one.seconds)
+
+
+def measure(options: argparse.Namespace, say: Say) -> Path:
+    """Runs the scenario.
+
+    Returns:
+        The report's path; the plans lie beside it.
+
+    Raises:
+        GateError: A result is wrong.
+        LoyaltyError: The servers or the sample cannot be had.
+    """
+    say(f"Starting PostgreSQL {options.postgres}")
+    report = Report("Segments: many rules at once")
+    with (
+        private_servers(options.postgres, options.servers, options.keep) as servers,
+        tempfile.TemporaryDirectory(prefix="loyalty-benchmark-dbt-") as folder,
+    ):
+        scenario = Scenario(options, servers, Path(folder), say)
+        scenario.run(report)
+    page = report.write(options.results, "segments")
+    plans = "\n\n".join(["-- explain (analyze, buffers)", *scenario.plans]) + "\n"
+    (options.results / "segments_plans.txt").write_text(plans, encoding="utf-8")
+    return page
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; see --help."""
+    parser = frame.parser("segments", "Measures the evaluation of many segment rules.")
+    parser.add_argument(
+        "--many-shops", type=int, default=MANY[1], help="shops of the larger set of rules"
+    )
+    options = parser.parse_args(arguments)
+    return frame.run(lambda: measure(options, frame.teller()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
