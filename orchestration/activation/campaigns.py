@@ -176,10 +176,10 @@ _SAME_LIST = SQL("translate({}::text, E' \\t\\n\\r', '') = translate({}, ' ', ''
 def audience_changes(schema: str) -> Composed:
     """Creates one row per campaign: its audience as JSON, and whether that is news.
 
-    The customer's profile must say so now, too, and not only when the warehouse was built.
-    Where a campaign takes only so many, it takes those who have been in its segments longest, and
-    of those who came at once the lowest ids. A campaign whose rules or status changed since the
-    sync waits for the next run.
+    Whoever a channel reaches by the warehouse must consent by the profile as it is now, too. Where
+    a campaign takes only so many, it takes those who have been in its segments longest, and of
+    those who came at once the lowest ids. A campaign whose rules or status changed since the sync
+    waits for the next run.
     """
     return SQL("""
         create temporary table loyalty_audience_changes on commit drop as
