@@ -19,6 +19,10 @@ SHARE = 2
 # The relations that activation reads, with the columns that it reads; dbt would build the rest.
 _MARTS = """
 create schema marts;
+create schema intermediate;
+create table intermediate.int_reachable_contacts (
+    customer_id bigint, channel text, address_hash bytea
+);
 create schema staging;
 create table marts.dim_shops (
     shop_id bigint primary key, shop_domain text not null, timezone text not null

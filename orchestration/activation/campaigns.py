@@ -43,13 +43,13 @@ class Audience:
     Attributes:
         action: `update`, `keep`, or `skip` where the application changed the campaign meanwhile.
         customers: How many customers it has.
-        without_consent: Members who are left out, as they cannot be reached on its channel.
+        unreachable: Members who are left out, as they may not be reached on its channel.
         beyond_limit: Members who are left out, as it takes only so many.
     """
 
     action: str
     customers: int
-    without_consent: int = 0
+    unreachable: int = 0
     beyond_limit: int = 0
 
 
@@ -123,16 +123,41 @@ def _short(name: str) -> str:
     return name if len(name) <= NAME_LENGTH_SHOWN else name[: NAME_LENGTH_SHOWN - 1] + "…"
 
 
+# Whom a channel reaches is what contact lists say (int_reachable_contacts): of members with one
+# address the first stands for it.
 WANTED_AUDIENCE = SQL("""
     select
-        named.campaign_id,
-        stays.customer_id,
-        min(stays.added_at)
-    from pg_temp.activation_targets as named
-    inner join marts.customer_segment_memberships as stays
-        on named.segment_id = stays.segment_id
-    where stays.is_active
-    group by named.campaign_id, stays.customer_id
+        members.campaign_id,
+        members.customer_id,
+        members.added_at,
+        members.channel is null
+        or (
+            contacts.customer_id is not null
+            and row_number() over (
+                partition by members.campaign_id, contacts.address_hash
+                order by members.customer_id
+            ) = 1
+        )
+    from (
+        select
+            named.campaign_id,
+            named.channel,
+            stays.customer_id,
+            min(stays.added_at) as added_at
+        from pg_temp.activation_targets as named
+        inner join marts.customer_segment_memberships as stays
+            on named.segment_id = stays.segment_id
+        where stays.is_active
+        group by named.campaign_id, named.channel, stays.customer_id
+    ) as members
+    left join (
+        select customer_id, channel, address_hash
+        from intermediate.int_reachable_contacts
+        where exists (select from pg_temp.activation_targets where channel is not null)
+    ) as contacts
+        on
+            members.customer_id = contacts.customer_id
+            and members.channel = contacts.channel
 """)
 
 TABLES = (
@@ -140,7 +165,7 @@ TABLES = (
         campaign_id bigint, shop_id bigint, channel text, rules text
     ) on commit drop"""),
     SQL("""create temporary table loyalty_audience (
-        campaign_id bigint, customer_id bigint, added_at timestamptz
+        campaign_id bigint, customer_id bigint, added_at timestamptz, is_reachable boolean
     ) on commit drop"""),
 )
 
@@ -151,10 +176,10 @@ _SAME_LIST = SQL("translate({}::text, E' \\t\\n\\r', '') = translate({}, ' ', ''
 def audience_changes(schema: str) -> Composed:
     """Creates one row per campaign: its audience as JSON, and whether that is news.
 
-    Consent is what the customer's profile says now, not what it said when the warehouse was built.
-    Where a campaign takes only so many, it takes those who have been in its segments longest, and
-    of those who came at once the lowest ids. A campaign whose rules or status changed since the
-    sync waits for the next run.
+    Whoever a channel reaches by the warehouse must consent by the profile as it is now, too. Where
+    a campaign takes only so many, it takes those who have been in its segments longest, and of
+    those who came at once the lowest ids. A campaign whose rules or status changed since the sync
+    waits for the next run.
     """
     return SQL("""
         create temporary table loyalty_audience_changes on commit drop as
@@ -183,7 +208,8 @@ def audience_changes(schema: str) -> Composed:
                 present.max_participants,
                 audience.added_at,
                 customers.id as customer_id,
-                case present.channel
+                audience.is_reachable
+                and case present.channel
                     when 'email'
                         then
                             coalesce(customers.email_opt_in, false)
@@ -226,7 +252,7 @@ def audience_changes(schema: str) -> Composed:
                     jsonb_agg(customer_id order by customer_id) filter (where is_taken), '[]'
                 )::text as ids,
                 count(*) filter (where is_taken) as customers,
-                count(*) filter (where not is_reachable) as without_consent,
+                count(*) filter (where not is_reachable) as unreachable,
                 count(*) filter (where is_reachable and not is_taken) as beyond_limit
             from ranked
             group by campaign_id
@@ -238,7 +264,7 @@ def audience_changes(schema: str) -> Composed:
             present.rules,
             coalesce(wanted.ids, '[]') as ids,
             coalesce(wanted.customers, 0) as customers,
-            coalesce(wanted.without_consent, 0) as without_consent,
+            coalesce(wanted.unreachable, 0) as unreachable,
             coalesce(wanted.beyond_limit, 0) as beyond_limit,
             case
                 when not present.is_there then 'skip'
@@ -259,7 +285,7 @@ def audience_changes(schema: str) -> Composed:
 
 
 AUDIENCE_STATES = SQL("""
-    select campaign_id, action, customers, without_consent, beyond_limit
+    select campaign_id, action, customers, unreachable, beyond_limit
     from pg_temp.loyalty_audience_changes
 """)
 

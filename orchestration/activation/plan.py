@@ -236,14 +236,16 @@ def _plan_audiences(plan: Plan, warehouse: Warehouse, application: Connection, s
             if chosen.intersection(target.segment_ids)
         ]
     followed = [target for target in plan.targets if target.problem is None]
-    pairs = [(target.campaign_id, segment) for target in followed for segment in target.segment_ids]
+    pairs = [(target, segment_id) for target in followed for segment_id in target.segment_ids]
     warehouse.execute(
         SQL("""
             create temporary table activation_targets as
-            select * from unnest({}::bigint[], {}::bigint[]) as named (campaign_id, segment_id)
+            select * from unnest({}::bigint[], {}::bigint[], {}::text[])
+                as named (campaign_id, segment_id, channel)
         """).format(
-            Literal([campaign_id for campaign_id, _ in pairs]),
+            Literal([target.campaign_id for target, _ in pairs]),
             Literal([segment_id for _, segment_id in pairs]),
+            Literal([target.channel for target, _ in pairs]),
         )
     )
     warehouse.execute("analyze pg_temp.activation_targets")

@@ -64,7 +64,8 @@ class CampaignResult:
 
     Attributes:
         audience: How many customers its audience has.
-        without_consent: Members who are left out, as they cannot be reached on its channel.
+        channel: The channel whose consent its rules ask for.
+        unreachable: Members who are left out, as they may not be reached on its channel.
         beyond_limit: Members who are left out, as it takes only so many.
         status: `written`, `unchanged`, `held`, `skipped` or `failed`.
         reason: Why it was held, skipped or failed.
@@ -77,7 +78,8 @@ class CampaignResult:
     audience: int
     status: str
     reason: str | None = None
-    without_consent: int = 0
+    channel: str | None = None
+    unreachable: int = 0
     beyond_limit: int = 0
 
 

@@ -22,6 +22,7 @@ _RELATIONS = (
     "marts.customer_segment_memberships",
     "marts.loyalty_analytics",
     "marts.dim_shops",
+    "intermediate.int_reachable_contacts",
     "staging.stg_campaigns",
     "ops.model_watermarks",
 )

@@ -130,8 +130,8 @@ def _show(result: ActivationResult) -> None:
 def _left_out(campaign: CampaignResult) -> str:
     """Why it is not written, or who of its segments is not in it."""
     notes = [campaign.reason] if campaign.reason else []
-    if campaign.without_consent:
-        notes.append(f"{campaign.without_consent:,} without consent or address")
+    if campaign.unreachable:
+        notes.append(f"{campaign.unreachable:,} not reachable by {campaign.channel}")
     if campaign.beyond_limit:
         notes.append(f"{campaign.beyond_limit:,} beyond its limit")
     return f" ({', '.join(notes)})" if notes else ""

@@ -17,22 +17,29 @@ from orchestration.errors import LoyaltyError
 from orchestration.settings import Settings
 from orchestration.warehouse import writer_lock
 
-WRITTEN = {
-    "customer_segment_memberships": ["customer_segment_memberships"],
-    "customer_segments": ["customer_segments"],
-    "loyalty_analytics": ["loyalty_analytics"],
-    "campaigns": ["customer_segment_memberships"],
+MODELS = {
+    "members": dg.AssetKey(["marts", "customer_segment_memberships"]),
+    "segments": dg.AssetKey(["marts", "customer_segments"]),
+    "analytics": dg.AssetKey(["marts", "loyalty_analytics"]),
+    "contacts": dg.AssetKey(["intermediate", "int_reachable_contacts"]),
 }
-"""The operational tables that are written, and the marts that each is written from."""
+"""The models that are read."""
 
-MARTS = sorted({mart for marts in WRITTEN.values() for mart in marts})
+WRITTEN = {
+    "customer_segment_memberships": ["members"],
+    "customer_segments": ["segments"],
+    "loyalty_analytics": ["analytics"],
+    "campaigns": ["members", "contacts"],
+}
+"""The operational tables that are written, and the models that each is written from."""
+
 SEGMENTS_SHOWN = 200
 """How many segments the metadata lists, the gravest first; ops.activation_runs has all."""
 
 
 @dg.op(
     name="plan",
-    ins={mart: dg.In(dg.Nothing) for mart in MARTS},
+    ins={model: dg.In(dg.Nothing) for model in MODELS},
     out=dg.Out(io_manager_key="handover"),
 )
 def plan_step(context: dg.OpExecutionContext, databases: DatabasesResource) -> Plan:
@@ -173,12 +180,12 @@ def _configured(config: ActivationConfig) -> dict[str, Any]:
 
 @dg.graph(
     name="activate",
-    ins={mart: dg.GraphIn() for mart in MARTS},
+    ins={model: dg.GraphIn() for model in MODELS},
     out={table: dg.GraphOut() for table in WRITTEN},
     config=_configured,
 )
-def _activate(**marts: Any) -> dict[str, Any]:
-    plan = plan_step(**marts)
+def _activate(**models: Any) -> dict[str, Any]:
+    plan = plan_step(**models)
     verdict = brakes_step(plan)
     recorded = record_step(plan, verdict, apply_step(plan, verdict))
     return {table: getattr(recorded, table) for table in WRITTEN}
@@ -186,10 +193,10 @@ def _activate(**marts: Any) -> dict[str, Any]:
 
 written_back = dg.AssetsDefinition.from_graph(
     _activate,
-    keys_by_input_name={mart: dg.AssetKey(["marts", mart]) for mart in MARTS},
+    keys_by_input_name=MODELS,
     keys_by_output_name={table: dg.AssetKey(["operational", table]) for table in WRITTEN},
     internal_asset_deps={
-        table: {dg.AssetKey(["marts", mart]) for mart in marts} for table, marts in WRITTEN.items()
+        table: {MODELS[model] for model in models} for table, models in WRITTEN.items()
     },
     group_name="operational",
     descriptions_by_output_name={

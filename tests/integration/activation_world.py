@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -32,6 +32,10 @@ TABLES = (
 # The relations that activation reads, with interfaces.md's columns.
 MARTS = """
 create schema marts;
+create schema intermediate;
+create table intermediate.int_reachable_contacts (
+    customer_id bigint, channel text, address_hash bytea, primary key (customer_id, channel)
+);
 create schema staging;
 create table marts.dim_shops (
     shop_id bigint primary key, shop_domain text not null, timezone text not null
@@ -98,6 +102,7 @@ class World:
         self.marts.execute(
             "truncate marts.dim_shops, marts.customer_segments, marts.analytics_rows,"
             " marts.customer_segment_memberships, staging.stg_campaigns, ops.activations,"
+            " intermediate.int_reachable_contacts,"
             " ops.activation_runs, ops.activation_state, ops.activated_segments,"
             " ops.activated_analytics, ops.activation_approvals restart identity"
         )
@@ -219,6 +224,16 @@ class World:
         times = {"start_date": AS_OF, "end_date": AS_OF + timedelta(days=1)}
         self.insert("campaigns", id=campaign_id, **common, **times, **values)
         self.put("staging.stg_campaigns", campaign_id=campaign_id, **common)
+
+    def contacts(self, channel: str, addresses: Mapping[int, str]) -> None:
+        """Whom the warehouse knows to be reachable, and where."""
+        for customer_id, address in addresses.items():
+            self.put(
+                "intermediate.int_reachable_contacts",
+                customer_id=customer_id,
+                channel=channel,
+                address_hash=address.encode(),
+            )
 
     def insert(self, table: str, **values: Any) -> None:
         _insert(self.application, sql.Identifier(self.schema, table), values)

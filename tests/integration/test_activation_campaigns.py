@@ -134,6 +134,8 @@ def consented(shop: World) -> World:
     )
     shop.application.execute("update customer_loyalty_profiles set email = '' where id = 3")
     shop.application.execute("update customer_loyalty_profiles set email_opt_in = null where id=5")
+    for channel in ("email", "sms"):
+        shop.contacts(channel, {n: f"address {n}" for n in range(1, 8)})
     return shop
 
 
@@ -149,7 +151,7 @@ def test_a_channel_means_consent_and_an_address(
     consented.campaign(5, 1, text)
     [result] = consented.activate().campaigns
     assert audience(consented, 5) == (customers, False, text)
-    assert (result.audience, result.without_consent) == (len(customers), 6 - len(customers))
+    assert (result.audience, result.unreachable) == (len(customers), 6 - len(customers))
 
 
 def test_consent_is_what_the_profile_says_now(consented: World) -> None:
@@ -163,6 +165,26 @@ def test_consent_is_what_the_profile_says_now(consented: World) -> None:
     assert audience(consented, 5)[0] == [2]
 
 
+def test_whom_the_contact_lists_leave_out_is_in_no_audience(consented: World) -> None:
+    consented.application.execute(
+        "update customer_loyalty_profiles set email_opt_in = true, email = 'x', is_active = true"
+    )
+    consented.marts.execute(
+        "delete from intermediate.int_reachable_contacts"
+        " where customer_id = 2 and channel = 'email'"
+    )
+    consented.marts.execute(
+        "update intermediate.int_reachable_contacts set address_hash = 'shared'"
+        " where customer_id in (3, 4)"
+    )
+    consented.campaign(5, 1, {"target_segments": ["Gold"], "channel": "email"})
+    consented.campaign(6, 1, {"target_segments": ["Gold"]})
+    result = consented.activate()
+    assert audience(consented, 5)[0] == [1, 3]  # 4 shares the address of 3
+    assert [c.unreachable for c in result.campaigns] == [2, 0]
+    assert audience(consented, 6)[0] == [1, 2, 3, 4]
+
+
 def test_places_go_to_those_who_can_be_reached(consented: World) -> None:
     consented.application.execute(
         "update customer_loyalty_profiles set email_opt_in = true, email = 'x', is_active = null"
@@ -171,7 +193,7 @@ def test_places_go_to_those_who_can_be_reached(consented: World) -> None:
     consented.campaign(5, 1, {"target_segments": ["Gold"], "channel": "email"}, max_participants=2)
     [result] = consented.activate().campaigns
     assert audience(consented, 5)[0] == [1, 3]  # 4 came first, and cannot be reached
-    assert (result.audience, result.without_consent, result.beyond_limit) == (2, 1, 1)
+    assert (result.audience, result.unreachable, result.beyond_limit) == (2, 1, 1)
 
 
 def test_the_limit_is_the_campaigns_own_as_it_is_now(shop: World) -> None:
