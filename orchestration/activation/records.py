@@ -139,7 +139,8 @@ def finish(
             [result.segments_as_of, complete],
         )
         warehouse.execute(
-            "delete from ops.activation_approvals where segment_id = any(%s)", [complete]
+            "delete from ops.activation_approvals where segment_id = any(%s) and run_id <= %s",
+            [complete, result.run_id],
         )
 
 

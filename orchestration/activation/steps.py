@@ -1,6 +1,6 @@
 """The steps of an activation; each can run in a process of its own, and be done again.
 
-Whoever calls one holds the writer lock. Between two of them another run may have it: a plan that
+Whoever plans or applies holds the writer lock. Between the two another run may have it: a plan that
 was overtaken by it is refused.
 """
 
