@@ -107,13 +107,16 @@ class Builder:
         if not (self.folder / "partial_parse.msgpack").exists():
             self._dbt(["compile", "--select", "stg_shops"])
 
-    def queries(self, models: Sequence[str]) -> dict[str, str]:
+    def queries(self, models: Sequence[str], *, full_refresh: bool = False) -> dict[str, str]:
         """The queries of models, compiled to compute all rows.
+
+        In a warehouse that has been built they are so with `full_refresh` only.
 
         Raises:
             GateError: dbt could not compile them.
         """
-        self._dbt(["compile", "--select", " ".join(models)])
+        how = ["--full-refresh"] if full_refresh else []
+        self._dbt(["compile", *how, "--select", " ".join(models)])
         return _queries(self._artifact("run_results"))
 
     def build(self, *, full_refresh: bool = False) -> Build:
