@@ -37,7 +37,7 @@ class Measured:
     Attributes:
         name: The set.
         rules: How many.
-        shops: Of how many shops.
+        size: Of how many shops, and over which customers.
         compiling: Seconds of compiling them all.
         seconds: By contender.
         memberships: How many customers they select together.
@@ -48,7 +48,7 @@ class Measured:
 
     name: str
     rules: int
-    shops: int
+    size: Size
     compiling: float
     seconds: dict[str, Series]
     memberships: int
@@ -78,7 +78,11 @@ class Scenario:
         """
         size = frame.size_of(self.options)
         many_rules = min(MANY[0], 10 * self.options.customers)
-        many = Size(size.transactions, size.customers, self.options.many_shops)
+        many = Size(
+            self.options.many_transactions or size.transactions,
+            size.customers,
+            self.options.many_shops,
+        )
         found = []
         rows = fill(self.servers.source, size, self.say)
         found += self._sets(size, FEW[0])
@@ -122,7 +126,7 @@ class Scenario:
         builder.sync(BEGIN)
         one_changed = builder.build()
         return Measured(
-            name, count, size.shops, compiling, seconds, memberships, first, steady, one_changed
+            name, count, size, compiling, seconds, memberships, first, steady, one_changed
         )
 
 
@@ -134,7 +138,7 @@ def _evaluating(build: Build) -> str:
 
 def _write(report: Report, found: list[Measured], size: Size) -> None:
     report.text(
-        f"Rules over {size.customers:,} customers with {size.transactions:,} point transactions, "
+        f"Rules over {size.customers:,} customers, "
         "evaluated by the statements that a build runs. A pass is `create unlogged table as` all "
         "rows and columns of the customer features, measured in the same rounds. The plans are in "
         "segments_plans.txt."
@@ -142,13 +146,14 @@ def _write(report: Report, found: list[Measured], size: Size) -> None:
     report.heading("Evaluation")
     report.table(
         [
-            "rules", "shops", "memberships", "a pass, s", "all rules, s", "passes",
+            "rules", "shops", "transactions", "memberships", "a pass, s", "all rules, s", "passes",
             "of it writing, s", "one query per rule, s", "passes", "compiling, s",
         ],
         [
             [
                 f"{one.rules:,} on {one.name}",
-                f"{one.shops:,}",
+                f"{one.size.shops:,}",
+                f"{one.size.transactions:,}",
                 f"{one.memberships:,}",
                 one.seconds[PASS].show(),
                 one.seconds[OURS].show(),
@@ -222,7 +227,7 @@ def _write(report: Report, found: list[Measured], size: Size) -> None:
         apart = ", writing apart" if one.rules > FEW[0] else ""
         report.targets.append(
             Target(
-                f"{one.rules:,} rules of {one.shops:,} shops{apart}; a pass = 1",
+                f"{one.rules:,} rules of {one.size.shops:,} shops{apart}; a pass = 1",
                 ours.median,
                 bound,
                 is_least=False,
@@ -266,6 +271,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = frame.parser("segments", "Measures the evaluation of many segment rules.")
     parser.add_argument(
         "--many-shops", type=int, default=MANY[1], help="shops of the larger set of rules"
+    )
+    parser.add_argument(
+        "--many-transactions", type=int, help="their point transactions; default: --transactions"
     )
     options = parser.parse_args(arguments)
     return frame.run(lambda: measure(options, frame.teller()))
