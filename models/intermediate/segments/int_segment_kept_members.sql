@@ -74,7 +74,7 @@ recorded as (
     select distinct
         segment_id,
         customer_id
-    from {{ segment_kept_stays() }} as stays
+    from {{ segment_kept_stays() }}
 
 ),
 
@@ -89,7 +89,7 @@ kept as (
         removed_at,
         false as is_of_application,
         true as is_recorded
-    from {{ segment_kept_stays() }} as stays
+    from {{ segment_kept_stays() }}
     union all
     select
         application_members.segment_id,
