@@ -1,5 +1,5 @@
-{% macro is_touched(customer_id) -%}
-    {%- set touched = ref('int_touched_customers') if model.resource_type != 'unit_test' -%}
+{% macro is_touched(customer_id, among='customers') -%}
+    {%- set touched = ref('int_touched_' ~ among) if model.resource_type != 'unit_test' -%}
     {%- if this_run().is_full -%}
         true
     {%- else -%}

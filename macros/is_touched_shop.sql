@@ -1,5 +1,5 @@
-{% macro is_touched_shop(shop_id) -%}
-    {%- set touched = ref('int_touched_shops') if model.resource_type != 'unit_test' -%}
+{% macro is_touched_shop(shop_id, among='shops') -%}
+    {%- set touched = ref('int_touched_' ~ among) if model.resource_type != 'unit_test' -%}
     {%- if this_run().is_full -%}
         true
     {%- else -%}

@@ -24,8 +24,10 @@ from benchmarks.segments.evaluation import OURS, PASS, PEER, WRITING
 from benchmarks.segments.rules import EVENTS, SHAPES, change_one, rules, store
 from orchestration import segments
 
-FEW, MANY = (100, None), (10_000, 1_000)
-"""Rules, and the shops that they are of (None: the sample's)."""
+FEW, MANY = 100, 10_000
+"""Rules of the sample's shops, and of many shops."""
+
+MANY_SHOPS = 1_000
 
 Say = Callable[[str], None]
 
@@ -77,7 +79,6 @@ class Scenario:
             GateError: A result is wrong.
         """
         size = frame.size_of(self.options)
-        many_rules = min(MANY[0], 10 * self.options.customers)
         many = Size(
             self.options.many_transactions or size.transactions,
             size.customers,
@@ -85,9 +86,9 @@ class Scenario:
         )
         found = []
         rows = fill(self.servers.source, size, self.say)
-        found += self._sets(size, FEW[0])
+        found += self._sets(size, FEW)
         fill(self.servers.source, many, self.say)
-        found += self._sets(many, many_rules)
+        found += self._sets(many, MANY)
         _write(report, found, size)
         report.conditions(self.servers, rows)
 
@@ -212,7 +213,7 @@ def _write(report: Report, found: list[Measured], size: Size) -> None:
     )
     for one, bound in zip(found[::2], (2.0, 15.0), strict=True):
         ours = one.passes(OURS)
-        if one.rules > FEW[0]:
+        if one.rules > FEW:
             ours = Series(
                 tuple(
                     (whole - writing) / a_pass
@@ -224,7 +225,7 @@ def _write(report: Report, found: list[Measured], size: Size) -> None:
                     )
                 )
             )
-        apart = ", writing apart" if one.rules > FEW[0] else ""
+        apart = ", writing apart" if one.rules > FEW else ""
         report.targets.append(
             Target(
                 f"{one.rules:,} rules of {one.size.shops:,} shops{apart}; a pass = 1",
@@ -270,7 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; see --help."""
     parser = frame.parser("segments", "Measures the evaluation of many segment rules.")
     parser.add_argument(
-        "--many-shops", type=int, default=MANY[1], help="shops of the larger set of rules"
+        "--many-shops", type=int, default=MANY_SHOPS, help="shops of the larger set of rules"
     )
     parser.add_argument(
         "--many-transactions", type=int, help="their point transactions; default: --transactions"

@@ -297,5 +297,5 @@ def _names(evaluation: Evaluation, catalogue: Catalogue) -> dict[str, Any]:
         "segment_kept_stays": lambda: f"pg_temp.{STAYS}",
         # All of it: what a build has evaluated before does not count here.
         "segment_touched_matches": lambda *_: ["true"],
-        "segment_touched_events": lambda _: "true",
+        "is_touched": lambda *_: "true",
     }

@@ -73,7 +73,7 @@ def rendered(connection: psycopg.Connection[Any], model: str, as_of: datetime) -
         segment_events=lambda: {name: f"built.int_event_{name}" for name in CATALOGUE.events},
         segment_kept_stays=lambda: "ops.segment_stays",
         segment_touched_matches=lambda *_: ["true"],
-        segment_touched_events=lambda _: "true",
+        is_touched=lambda *_: "true",
         config=lambda **_: "",
     )
 

@@ -9,11 +9,6 @@
     indexes=[{'columns': ['customer_id'], 'unique': true}],
     meta={'touched': 'expiries'},
 ) }}
-{%- set touched = ref('int_touched_expiries') -%}
-{%- set is_touched_expiry =
-    'true' if this_run().is_full
-    else 'customer_id in (select touched.customer_id from ' ~ touched ~ ' as touched)'
-%}
 
 with
 
@@ -28,7 +23,7 @@ lots as (
     where
         points_remaining > 0
         and expires_at > {{ as_of() }}
-        and {{ is_touched_expiry }}
+        and {{ is_touched('customer_id', 'expiries') }}
 
 ),
 

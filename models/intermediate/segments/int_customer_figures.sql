@@ -9,11 +9,6 @@
     indexes=[{'columns': ['customer_id'], 'unique': true}],
     meta={'touched': 'figures'},
 ) }}
-{%- set touched = ref('int_touched_figures') -%}
-{%- set is_touched_figure =
-    'true' if this_run().is_full
-    else 'customer_id in (select touched.customer_id from ' ~ touched ~ ' as touched)'
-%}
 
 with
 
@@ -30,7 +25,7 @@ shops as (
 customer_days as (
 
     select * from {{ ref('int_customer_day_totals') }}
-    where {{ is_touched_figure }}
+    where {{ is_touched('customer_id', 'figures') }}
 
 ),
 
@@ -44,7 +39,7 @@ unknown_orders as (
     from {{ ref('fct_orders') }}
     where
         amount is null
-        and {{ is_touched_figure }}
+        and {{ is_touched('customer_id', 'figures') }}
 
 ),
 
@@ -56,24 +51,14 @@ figures as (
         max(customer_days.occurred_on) filter (
             where customer_days.is_active
         ) as last_active_on,
+        {%- for days in (30, 90, 365) %}
         sum(customer_days.orders) filter (
-            where customer_days.occurred_on > shops.last_on - 30
-        ) as orders_30d,
-        sum(customer_days.orders) filter (
-            where customer_days.occurred_on > shops.last_on - 90
-        ) as orders_90d,
-        sum(customer_days.orders) filter (
-            where customer_days.occurred_on > shops.last_on - 365
-        ) as orders_365d,
+            where customer_days.occurred_on > shops.last_on - {{ days }}
+        ) as orders_{{ days }}d,
         sum(customer_days.revenue) filter (
-            where customer_days.occurred_on > shops.last_on - 30
-        ) as revenue_30d,
-        sum(customer_days.revenue) filter (
-            where customer_days.occurred_on > shops.last_on - 90
-        ) as revenue_90d,
-        sum(customer_days.revenue) filter (
-            where customer_days.occurred_on > shops.last_on - 365
-        ) as revenue_365d,
+            where customer_days.occurred_on > shops.last_on - {{ days }}
+        ) as revenue_{{ days }}d,
+        {%- endfor %}
         sum(customer_days.points_earned) filter (
             where customer_days.occurred_on > shops.last_on - 365
         ) as points_earned_365d,

@@ -3,7 +3,7 @@
 {%- set shapes_per_pass = 256 -%}
 {%- set tests = ref('int_segment_event_tests') -%}
 {%- set relations = segment_events() -%}
-{%- set is_touched = segment_touched_events('events.customer_id') -%}
+{%- set is_touched_customer = is_touched('events.customer_id', 'event_values') -%}
 {%- set passes = [] -%}
 {%- for event, plan in segment_event_plan(tests) | groupby('event') -%}
     {%- for shapes in plan | batch(shapes_per_pass) -%}
@@ -32,7 +32,7 @@ counted_{{ loop.index }} as (
         and parameters.shape_id
         between {{ pass.shapes[0].shape_id }} and {{ pass.shapes[-1].shape_id }}
         and {{ segment_case(pass.shapes, 'predicate') }}
-        and {{ is_touched }}
+        and {{ is_touched_customer }}
         -- What is dated later has not happened.
         and coalesce(events.occurred_at <= parameters.as_of, true)
 

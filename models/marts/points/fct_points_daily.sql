@@ -1,15 +1,10 @@
--- One row per shop and local day, from the shop's first dated entry to as_of.
+-- One row per shop and local day, from the shop's first dated entry to as_of. What a shop will
+-- redeem may depend on all others.
 {{ config(
     unique_key=['shop_id', 'date'],
     indexes=[{'columns': ['shop_id', 'date'], 'unique': true}],
     meta={'touched': 'liabilities'},
 ) }}
-{%- set touched = ref('int_touched_liabilities') -%}
-{#- What a shop will redeem may depend on all others. -#}
-{%- set is_touched_liability =
-    'true' if this_run().is_full
-    else 'shop_id in (select touched.shop_id from ' ~ touched ~ ' as touched)'
-%}
 
 with
 
@@ -38,7 +33,7 @@ customer_days as (
     from {{ ref('int_customer_day_totals') }}
     where
         entries > 0
-        and {{ is_touched_liability }}
+        and {{ is_touched_shop('shop_id', 'liabilities') }}
 
 ),
 

@@ -1,5 +1,6 @@
 -- One row per customer: the tier held, the tier that the customer's recent points, spend and orders
 -- are worth, and what is missing to the next one. For the present only: profiles have no past.
+-- Passing time touches standings too: what leaves a window counts no more.
 {{ config(
     unique_key=['customer_id'],
     indexes=[
@@ -8,12 +9,6 @@
     ],
     meta={'touched': 'standings'},
 ) }}
-{%- set touched = ref('int_touched_standings') -%}
-{#- Passing time touches standings too: what leaves a window counts no more. -#}
-{%- set is_touched_standing =
-    'true' if this_run().is_full
-    else 'customer_id in (select touched.customer_id from ' ~ touched ~ ' as touched)'
-%}
 
 with
 
@@ -24,7 +19,7 @@ customers as (
         shop_id,
         current_tier_id
     from {{ ref('stg_customer_loyalty_profiles') }}
-    where {{ is_touched_standing }}
+    where {{ is_touched('customer_id', 'standings') }}
 
 ),
 
@@ -101,7 +96,7 @@ current_spans as (
     from {{ ref('fct_tier_progressions') }}
     where
         is_current
-        and {{ is_touched_standing }}
+        and {{ is_touched('customer_id', 'standings') }}
 
 ),
 
@@ -118,7 +113,7 @@ happenings as (
     from {{ ref('fct_point_ledger') }}
     where
         transaction_type in ('earned', 'bonus')
-        and {{ is_touched_standing }}
+        and {{ is_touched('customer_id', 'standings') }}
 
     union all
 
@@ -130,7 +125,7 @@ happenings as (
         coalesce(amount, 0) as spend,
         1 as orders
     from {{ ref('fct_orders') }}
-    where {{ is_touched_standing }}
+    where {{ is_touched('customer_id', 'standings') }}
 
 ),
 
