@@ -19,7 +19,7 @@ from benchmarks.frame.servers import Servers, private_servers
 from benchmarks.marts.__main__ import BEGIN
 from benchmarks.marts.builds import WAREHOUSE, Build, Builder
 from benchmarks.marts.statements import Statements
-from benchmarks.segments import evaluation
+from benchmarks.segments import commands, evaluation
 from benchmarks.segments.evaluation import OURS, PASS, PEER, WRITING
 from benchmarks.segments.rules import EVENTS, SHAPES, change_one, rules, store
 from orchestration import segments
@@ -28,6 +28,11 @@ FEW, MANY = 100, 10_000
 """Rules of the sample's shops, and of many shops."""
 
 MANY_SHOPS = 1_000
+
+MIXED = SHAPES[:7] + EVENTS[:3]
+
+ANSWER_SECONDS = 2.0
+"""How long a marketer may wait for a preview or an explanation."""
 
 Say = Callable[[str], None]
 
@@ -71,6 +76,7 @@ class Scenario:
     ) -> None:
         self.options, self.servers, self.folder, self.say = options, servers, folder, say
         self.plans: list[str] = []
+        self.commands: list[tuple[int, dict[str, Series]]] = []
 
     def run(self, report: Report) -> None:
         """Measures all sets of rules.
@@ -79,33 +85,53 @@ class Scenario:
             GateError: A result is wrong.
         """
         size = frame.size_of(self.options)
-        many = Size(
-            self.options.many_transactions or size.transactions,
-            size.customers,
-            self.options.many_shops,
-        )
+        transactions = self.options.many_transactions or size.transactions
+        many = Size(transactions, size.customers, self.options.many_shops)
+        one = Size(transactions, size.customers, 1)
         found = []
         rows = fill(self.servers.source, size, self.say)
         found += self._sets(size, FEW)
         fill(self.servers.source, many, self.say)
         found += self._sets(many, MANY)
+        fill(self.servers.source, one, self.say)
+        self._one_shop(one)
         _write(report, found, size)
+        _write_commands(report, self.commands)
         report.conditions(self.servers, rows)
 
     def _sets(self, size: Size, count: int) -> list[Measured]:
         """Rules on fields, then as many of which three in ten also count events."""
-        mixed = SHAPES[:7] + EVENTS[:3]
         with (
             self.servers.source.new_database("changing", template=size.database) as source,
             self.servers.warehouse.new_database(WAREHOUSE),
         ):
             builder = Builder(self.servers, "changing", self.folder, None)
             found = []
-            for name, shapes in (("fields", SHAPES), ("fields and events", mixed)):
+            for name, shapes in (("fields", SHAPES), ("fields and events", MIXED)):
                 self.say(f"{count:,} rules of {size.shops:,} shops: {name}")
                 store(source, rules(count, size.shops, shapes), size.shops)
                 found.append(self._measure(builder, size, count, name))
+            self._commands(builder)
             return found
+
+    def _one_shop(self, size: Size) -> None:
+        """The largest shop that the commands may meet: all customers are its own."""
+        with (
+            self.servers.source.new_database("changing", template=size.database) as source,
+            self.servers.warehouse.new_database(WAREHOUSE),
+        ):
+            builder = Builder(self.servers, "changing", self.folder, None)
+            self.say(f"{FEW} rules of one shop")
+            store(source, rules(FEW, size.shops, MIXED), size.shops)
+            builder.sync(BEGIN)
+            builder.parse()
+            builder.build()
+            self._commands(builder)
+
+    def _commands(self, builder: Builder) -> None:
+        self.commands.append(
+            commands.measure(builder.warehouse, self.folder, self.options.repetitions, self.say)
+        )
 
     def _measure(self, builder: Builder, size: Size, count: int, name: str) -> Measured:
         builder.sync(BEGIN)
@@ -243,6 +269,38 @@ def _write(report: Report, found: list[Measured], size: Size) -> None:
             report.record(f"{name}, {changed} changed", figures)
 
 
+def _write_commands(report: Report, found: list[tuple[int, dict[str, Series]]]) -> None:
+    report.heading("Commands")
+    names = list(found[0][1])
+    report.table(
+        ["customers of the shop", *(f"{name}, s" for name in names)],
+        [
+            [f"{customers:,}", *(seconds[name].show() for name in names)]
+            for customers, seconds in found
+        ],
+    )
+    report.points(
+        [
+            "`loyalty segments preview`, `diff` and `explain` as whole commands, Python's start "
+            "included, in the shop with the most customers, of each set and then of a sample with "
+            f"one shop, which has {FEW} segments.",
+        ]
+    )
+    customers, seconds = found[-1]
+    for name in (commands.PREVIEW, commands.PREVIEW_EVENTS, commands.EXPLAIN):
+        report.targets.append(
+            Target(
+                f"{name}, one shop of {customers:,} customers",
+                seconds[name].median,
+                ANSWER_SECONDS,
+                is_least=False,
+                unit=" s",
+            )
+        )
+    for customers, seconds in found:
+        report.record(f"commands, a shop of {customers} customers", seconds)
+
+
 def measure(options: argparse.Namespace, say: Say) -> Path:
     """Runs the scenario.
 
@@ -274,7 +332,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--many-shops", type=int, default=MANY_SHOPS, help="shops of the larger set of rules"
     )
     parser.add_argument(
-        "--many-transactions", type=int, help="their point transactions; default: --transactions"
+        "--many-transactions",
+        type=int,
+        help="transactions of that set, and of the one shop; default: --transactions",
     )
     options = parser.parse_args(arguments)
     return frame.run(lambda: measure(options, frame.teller()))

@@ -18,13 +18,12 @@ from {{ ref('int_segment_contacts') }} as contacts
 inner join {{ ref('stg_customer_segments') }} as segments
     on contacts.segment_id = segments.segment_id
 inner join {{ ref('stg_customer_loyalty_profiles') }} as customers
-    on
-        contacts.customer_id = customers.customer_id
-        and contacts.shop_id = customers.shop_id
+    on contacts.customer_id = customers.customer_id
 -- What a sync brought since the last build counts as well: an address or a consent that changed.
--- One CASE: PostgreSQL takes comparisons of hashes for rare, and would expect one row.
+-- One CASE: PostgreSQL takes each comparison for rare, and would expect one row.
 where
     case
+        when contacts.shop_id is distinct from customers.shop_id then false
         when not coalesce(customers.is_active, true) then false
         when
             ops.address_hash(

@@ -1,5 +1,6 @@
 -- One row per segment and channel: from its members to the addresses of its contact list, step by
--- step. Each member is in the first step that applies.
+-- step. Each member is in the first step that applies. Shops are compared in a CASE, as
+-- int_segment_contacts tells.
 with
 
 segments as (
@@ -33,13 +34,13 @@ members as (
     left join {{ ref('segment_stays') }} as stays
         on
             segments.segment_id = stays.segment_id
-            and segments.shop_id = stays.shop_id
             and stays.removed_at is null
+            and case when segments.shop_id = stays.shop_id then true end
     left join {{ ref('int_contact_points') }} as points
         on
             stays.customer_id = points.customer_id
-            and stays.shop_id = points.shop_id
             and segments.channel = points.channel
+            and case when stays.shop_id = points.shop_id then true end
     left join {{ ref('int_reachable_contacts') }} as reachable
         on
             points.customer_id = reachable.customer_id

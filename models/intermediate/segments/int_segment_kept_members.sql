@@ -55,7 +55,8 @@ localized as (
 
 ),
 
-resolved as (
+-- Materialized: of members only those of these few segments are read.
+resolved as materialized (
 
     select
         localized.shop_id,
@@ -75,6 +76,7 @@ recorded as (
         segment_id,
         customer_id
     from {{ segment_kept_stays() }}
+    where segment_id in (select resolved.segment_id from resolved)
 
 ),
 
@@ -90,6 +92,7 @@ kept as (
         false as is_of_application,
         true as is_recorded
     from {{ segment_kept_stays() }}
+    where segment_id in (select resolved.segment_id from resolved)
     union all
     select
         application_members.segment_id,
@@ -103,6 +106,7 @@ kept as (
         on
             application_members.segment_id = recorded.segment_id
             and application_members.customer_id = recorded.customer_id
+    where application_members.segment_id in (select resolved.segment_id from resolved)
 
 ),
 
