@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration import operational, sample
+from orchestration import sample
 from orchestration.cli import _summary
 from orchestration.cli import run as run_command
 from orchestration.cli._frame import Json, err, out, settings
@@ -55,6 +55,9 @@ def demo(
 
     Run again, it keeps the sample data and runs the pipeline on it.
     """
+    # Not above: SQLAlchemy takes long to import, and most commands do without it.
+    from orchestration import operational
+
     effective = settings()
     if effective.operational_url or effective.warehouse_url:
         raise LoyaltyError(

@@ -10,7 +10,7 @@ from typing import Literal
 import typer
 from rich.table import Table
 
-from orchestration import activation, operational
+from orchestration import activation
 from orchestration.cli._frame import Json, databases, out, print_json, settings
 from orchestration.database import Database
 from orchestration.databases import Databases
@@ -115,6 +115,9 @@ def _version(database: Database) -> Iterator[Finding]:
 
 
 def _schema(opened: Databases) -> Iterator[Finding]:
+    # Not above: SQLAlchemy takes long to import, and most commands do without it.
+    from orchestration import operational
+
     differences = operational.check(opened.operational, opened.operational_schema)
     errors = [difference for difference in differences if difference.severity == "error"]
     if errors:

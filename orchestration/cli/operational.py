@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from orchestration import operational
 from orchestration.cli._frame import Json, databases, group, out, print_json, settings
-from orchestration.operational import Difference, Severity
+
+if TYPE_CHECKING:
+    from orchestration.operational import Difference
 
 app = group("The application's database: create its schema, check it, print the grants.")
 
-_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
+_COLOURS = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
 @app.command()
@@ -25,6 +26,9 @@ def create(as_json: Json = False) -> None:
 
     Never touches tables that this project did not create.
     """
+    # Not above: SQLAlchemy takes long to import, and most commands do without it.
+    from orchestration import operational
+
     found = databases()
     schema = found.operational_schema
     applied = operational.create(found.operational, schema)
@@ -44,29 +48,29 @@ def check(as_json: Json = False) -> None:
 
     Every difference is listed by table and column; only errors keep the sync from working.
     """
+    from orchestration import operational
+
     found = databases()
     schema = found.operational_schema
     differences = operational.check(found.operational, schema)
-    counts = Counter(difference.severity for difference in differences)
+    counts = Counter(str(difference.severity) for difference in differences)
     if as_json:
         print_json(
             {
                 "schema": schema,
-                "ok": not counts[Severity.ERROR],
+                "ok": not counts["error"],
                 "differences": [asdict(difference) for difference in differences],
             }
         )
     else:
         _show(differences)
         where = escape(f"Schema {schema} of {found.operational.location}")
-        verdict = (
-            "[red]cannot be synced[/]" if counts[Severity.ERROR] else "[green]can be synced[/]"
-        )
+        verdict = "[red]cannot be synced[/]" if counts["error"] else "[green]can be synced[/]"
         out.print(
-            f"{where} {verdict}: errors {counts[Severity.ERROR]}, "
-            f"warnings {counts[Severity.WARNING]}, notes {counts[Severity.INFO]}."
+            f"{where} {verdict}: errors {counts['error']}, "
+            f"warnings {counts['warning']}, notes {counts['info']}."
         )
-    if counts[Severity.ERROR]:
+    if counts["error"]:
         raise typer.Exit(1)
 
 
@@ -83,6 +87,8 @@ def grants(
 
     They allow reading all but the shops' access tokens, and the few writes of activation.
     """
+    from orchestration import operational
+
     schema = settings().operational_schema
     typer.echo(operational.grants(schema, role, activation=not read_only), nl=False)
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from rich import progress as rich_progress
 
-from orchestration import operational
 from orchestration import sync as mirror
 from orchestration.cli._frame import Json, databases, err, out, print_json
 from orchestration.sync import SyncResult, TableComparison
@@ -34,6 +33,9 @@ def sync(
     json: Json = False,
 ) -> None:
     """Make raw equal to the operational tables as of one consistent snapshot."""
+    # Not above: SQLAlchemy takes long to import, and most commands do without it.
+    from orchestration import operational
+
     found = databases()
     operational.require(found.operational, found.operational_schema)
     with _Shown(quiet=json) as progress:

@@ -31,11 +31,11 @@ final as (
         least(memberships.added_at, {{ as_of() }}) as added_at
     from memberships
     inner join rules on memberships.segment_id = rules.segment_id
-    inner join features
-        on
-            memberships.customer_id = features.customer_id
-            and rules.shop_id = features.shop_id
-    where coalesce(memberships.is_active, true)
+    inner join features on memberships.customer_id = features.customer_id
+    where
+        coalesce(memberships.is_active, true)
+        -- A CASE, as int_segment_contacts tells.
+        and case when rules.shop_id = features.shop_id then true end
 
 )
 

@@ -1,6 +1,6 @@
 -- One row per segment, channel and address of its contact list: the customer who stands for the
--- address. Without CTEs: PostgreSQL joins through a plain view. Shops are compared in a CASE: of two
--- equalities PostgreSQL takes each for rare, and would expect a handful of rows.
+-- address. Without CTEs: PostgreSQL joins through a plain view. Shops are compared in a CASE: of
+-- two equalities PostgreSQL takes each for rare, and would expect a handful of rows.
 select
     stays.segment_id,
     stays.shop_id,

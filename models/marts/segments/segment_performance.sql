@@ -84,10 +84,9 @@ members as (
         stays.segment_id,
         customers.*
     from stays
-    inner join customers
-        on
-            stays.customer_id = customers.customer_id
-            and stays.shop_id = customers.shop_id
+    inner join customers on stays.customer_id = customers.customer_id
+    -- A CASE, as int_segment_contacts tells.
+    where case when stays.shop_id = customers.shop_id then true end
 
     union all
 
