@@ -29,6 +29,9 @@ FEW, MANY = 100, 10_000
 
 MANY_SHOPS = 1_000
 
+ONE_SHOPS = 10
+"""Rules of the one shop that has all customers: a hundred would make fourteen million members."""
+
 MIXED = SHAPES[:7] + EVENTS[:3]
 
 SHORT = 3
@@ -124,8 +127,8 @@ class Scenario:
             self.servers.warehouse.new_database(WAREHOUSE),
         ):
             builder = Builder(self.servers, "changing", self.folder, None)
-            self.say(f"{FEW} rules of one shop")
-            store(source, rules(FEW, size.shops, MIXED), size.shops)
+            self.say(f"{ONE_SHOPS} rules of one shop")
+            store(source, rules(ONE_SHOPS, size.shops, MIXED), size.shops)
             builder.sync(BEGIN)
             builder.parse()
             builder.build()
@@ -287,7 +290,7 @@ def _write_commands(report: Report, found: list[tuple[int, dict[str, Series]]]) 
         [
             "`loyalty segments preview`, `diff` and `explain` as whole commands, Python's start "
             "included, in the shop with the most customers, of each set and then of a sample with "
-            f"one shop, which has {FEW} segments.",
+            f"one shop, which has {ONE_SHOPS} segments.",
         ]
     )
     customers, seconds = found[-1]

@@ -61,11 +61,17 @@ _OVERLAPS = """
 """
 
 
-_SAMPLE = """
-    select features.shopify_customer_id, features.customer_id, {values} as values
-    from {source}
-    inner join pg_temp.int_segment_matches as matches
-        on features.customer_id = matches.customer_id
+# Chosen first: values are put together for these few only.
+_SAMPLE = f"""
+    select features.shopify_customer_id, features.customer_id, {{values}} as values
+    from {{source}}
+    inner join (
+        select matches.customer_id
+        from pg_temp.int_segment_matches as matches
+        {SAMPLED.format(of="matches")}
+    ) as sampled
+        on features.customer_id = sampled.customer_id
+    {SAMPLED.format(of="features")}
 """
 
 
@@ -205,5 +211,5 @@ def share(part: int, whole: int) -> float | None:
 
 
 def _sample(evaluation: Evaluation) -> tuple[SampleCustomer, ...]:
-    rows = evaluation.values_seen(_SAMPLE + SAMPLED.format(of="features"), sample_size=SAMPLE_SIZE)
+    rows = evaluation.values_seen(_SAMPLE, sample_size=SAMPLE_SIZE)
     return tuple(SampleCustomer(**row) for row in rows)
