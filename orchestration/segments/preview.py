@@ -62,16 +62,11 @@ _OVERLAPS = """
 
 
 # Chosen first: values are put together for these few only.
-_SAMPLE = f"""
-    select features.shopify_customer_id, features.customer_id, {{values}} as values
-    from {{source}}
-    inner join (
-        select matches.customer_id
-        from pg_temp.int_segment_matches as matches
-        {SAMPLED.format(of="matches")}
-    ) as sampled
-        on features.customer_id = sampled.customer_id
-    {SAMPLED.format(of="features")}
+_CHOSEN = "select matches.customer_id from pg_temp.int_segment_matches as matches "
+_SAMPLE = """
+    select features.shopify_customer_id, features.customer_id, {values} as values
+    from {source}
+    inner join ({chosen}) as sampled on features.customer_id = sampled.customer_id
 """
 
 
@@ -211,5 +206,6 @@ def share(part: int, whole: int) -> float | None:
 
 
 def _sample(evaluation: Evaluation) -> tuple[SampleCustomer, ...]:
-    rows = evaluation.values_seen(_SAMPLE, sample_size=SAMPLE_SIZE)
+    query = _SAMPLE.replace("{chosen}", _CHOSEN + SAMPLED.format(of="matches"))
+    rows = evaluation.values_seen(query + SAMPLED.format(of="features"), sample_size=SAMPLE_SIZE)
     return tuple(SampleCustomer(**row) for row in rows)
