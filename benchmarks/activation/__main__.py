@@ -40,6 +40,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--quiet-seconds", type=float, default=20.0, help="how long the load is measured by itself"
     )
+    parser.add_argument(
+        "--settle-seconds",
+        type=float,
+        default=30.0,
+        help="how long it runs before: until the copied database has reached the disk",
+    )
     return parser.parse_args(arguments)
 
 
@@ -105,6 +111,8 @@ class Scenario:
             self.servers.checkpoint()
             sizes = {"customers": self.size.customers, "segments": self._segments(application)}
             load = Load(self.servers.source, "application", self.options.load, sizes)
+            with load.running():
+                time.sleep(self.options.settle_seconds)
             with load.running() as quiet:
                 time.sleep(self.options.quiet_seconds)
             with load.running() as busy:
