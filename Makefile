@@ -23,10 +23,8 @@ demo: $(READY) ## The whole pipeline on sample data, in an embedded PostgreSQL
 dev: $(READY) ## Dagster's UI and daemon
 	@$(BIN)/loyalty dev
 
-# Files in their order: those of integration take the longest and come first, the unit tests' fill
-# the gaps at the end.
 test: $(READY) ## Every test
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY) ## ruff, mypy --strict, sqlfluff
 	$(BIN)/ruff check .
