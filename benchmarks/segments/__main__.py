@@ -28,9 +28,10 @@ FEW, MANY = 100, 10_000
 """Rules of the sample's shops, and of many shops."""
 
 MANY_SHOPS = 1_000
+"""Shops that the larger set of rules is spread over."""
 
-ONE_SHOPS = 10
-"""Rules of the one shop that has all customers: a hundred would make fourteen million members."""
+IN_ONE_SHOP = 10
+"""Rules where one shop has all customers: a hundred would make fourteen million members."""
 
 MIXED = SHAPES[:7] + EVENTS[:3]
 
@@ -127,8 +128,8 @@ class Scenario:
             self.servers.warehouse.new_database(WAREHOUSE),
         ):
             builder = Builder(self.servers, "changing", self.folder, None)
-            self.say(f"{ONE_SHOPS} rules of one shop")
-            store(source, rules(ONE_SHOPS, size.shops, MIXED), size.shops)
+            self.say(f"{IN_ONE_SHOP} rules of one shop")
+            store(source, rules(IN_ONE_SHOP, size.shops, MIXED), size.shops)
             builder.sync(BEGIN)
             builder.parse()
             builder.build()
@@ -290,7 +291,7 @@ def _write_commands(report: Report, found: list[tuple[int, dict[str, Series]]]) 
         [
             "`loyalty segments preview`, `diff` and `explain` as whole commands, Python's start "
             "included, in the shop with the most customers, of each set and then of a sample with "
-            f"one shop, which has {ONE_SHOPS} segments.",
+            f"one shop, which has {IN_ONE_SHOP} segments.",
         ]
     )
     customers, seconds = found[-1]

@@ -162,9 +162,9 @@ def draw_up(
 
 
 def _plan_members(plan: Plan, warehouse: Warehouse, application: Connection, schema: str) -> None:
-    transfer(warehouse, counters.WANTED_SEGMENTS, application, "loyalty_segments")
-    transfer(warehouse, memberships.WANTED_MEMBERS, application, "loyalty_members")
-    transfer(warehouse, memberships.LEAVERS, application, "loyalty_leavers")
+    transfer(warehouse, counters.WANTED_SEGMENTS, application, "loyalty_segments", plan.folder)
+    transfer(warehouse, memberships.WANTED_MEMBERS, application, "loyalty_members", plan.folder)
+    transfer(warehouse, memberships.LEAVERS, application, "loyalty_leavers", plan.folder)
     application.execute(counters.live_segments(schema, plan.scope.segments_as_of))
     application.execute(memberships.member_changes(schema, plan.scope.segments_as_of))
     by_id = {segment.segment_id: segment for segment in plan.scope.segments}
@@ -201,8 +201,8 @@ def _plan_members(plan: Plan, warehouse: Warehouse, application: Connection, sch
 
 def _plan_periods(plan: Plan, warehouse: Warehouse, application: Connection, schema: str) -> None:
     wanted = analytics.wanted_periods(plan.scope.analytics_as_of)
-    transfer(warehouse, wanted, application, "loyalty_periods")
-    transfer(warehouse, analytics.STALE, application, "loyalty_stale")
+    transfer(warehouse, wanted, application, "loyalty_periods", plan.folder)
+    transfer(warehouse, analytics.STALE, application, "loyalty_stale", plan.folder)
     plan.any_stale = application.execute(analytics.ANY_STALE).fetchone() == (True,)
     application.execute(analytics.period_changes(schema, plan.scope.analytics_as_of))
     plan.period_actions = dict(application.execute(analytics.ACTION_COUNTS).fetchall())
@@ -252,7 +252,7 @@ def _plan_audiences(plan: Plan, warehouse: Warehouse, application: Connection, s
     with application.cursor().copy("copy pg_temp.loyalty_targets from stdin") as copy:
         for target in followed:
             copy.write_row((target.campaign_id, target.shop_id, target.channel, target.rules))
-    transfer(warehouse, campaigns.WANTED_AUDIENCE, application, "loyalty_audience")
+    transfer(warehouse, campaigns.WANTED_AUDIENCE, application, "loyalty_audience", plan.folder)
     application.execute(campaigns.audience_changes(schema))
     plan.audiences = {
         campaign_id: Audience(*state)

@@ -131,6 +131,8 @@ class Session:
                 "select set_config('lock_timeout', %s, true),"
                 " set_config('statement_timeout', %s, true),"
                 " set_config('idle_in_transaction_session_timeout', %s, true),"
+                # The application's other cores are the application's.
+                " set_config('max_parallel_workers_per_gather', '0', true),"
                 " set_config('timezone', 'UTC', true),"
                 " set_config('datestyle', 'ISO, YMD', true)",
                 [lock_timeout, statement_timeout, IDLE_TIMEOUT],

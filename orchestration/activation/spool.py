@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ BATCH_ROWS = 5_000
 BATCH_BYTES = 8 * 1024 * 1024
 BATCH_SHOPS = 100
 """Each shop of a batch takes a place in the lock table, which the application needs too."""
+BLOCK_BYTES = 256 * 1024
 
 Batch = list[bytes]
 
@@ -79,14 +81,24 @@ def batches(
 
 
 def transfer(
-    source: psycopg.Connection[Any], query: Composable, target: Connection, table: str
+    source: psycopg.Connection[Any],
+    query: Composable,
+    target: Connection,
+    table: str,
+    folder: Path,
 ) -> None:
-    """Streams a query's rows into a temporary table of the other database, and analyzes it."""
+    """Brings a query's rows into a temporary table of the other database, and analyzes it.
+
+    They are laid by in between: where both databases share a machine, one of them at a time works
+    for us, and the other cores are the application's.
+    """
     name = SQL("pg_temp.{}").format(psycopg.sql.Identifier(table))
-    with (
-        source.cursor().copy(SQL("copy ({}) to stdout").format(query)) as rows,
-        target.cursor().copy(SQL("copy {} from stdin").format(name)) as copy,
-    ):
-        for block in rows:
-            copy.write(block)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        with source.cursor().copy(SQL("copy ({}) to stdout").format(query)) as rows:
+            for block in rows:
+                file.write(block)
+        file.seek(0)
+        with target.cursor().copy(SQL("copy {} from stdin").format(name)) as copy:
+            while block := file.read(BLOCK_BYTES):
+                copy.write(block)
     target.execute(SQL("analyze {}").format(name))
