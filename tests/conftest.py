@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -24,6 +25,9 @@ from orchestration.embedded.failures import PortTaken
 from orchestration.embedded.initdb import SUPERUSER, initialise
 from orchestration.embedded.place import socket_directory
 from orchestration.errors import LoyaltyError
+
+if TYPE_CHECKING:
+    from dbt_in_process import Dbt
 
 PASSWORD = "for-tests"
 SETTINGS = {
@@ -144,6 +148,14 @@ def servers() -> Mapping[int, PostgresServer]:
 def server(servers: Mapping[int, PostgresServer]) -> PostgresServer:
     """The server of the embedded version, 18."""
     return servers[18]
+
+
+@pytest.fixture(scope="session")
+def dbt(tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    """dbt in this process, for any warehouse: a project's files are parsed once, not by each."""
+    from dbt_in_process import Dbt  # dbt takes seconds to import
+
+    return Dbt(tmp_path_factory.mktemp("dbt"))
 
 
 @pytest.fixture

@@ -52,14 +52,16 @@ class Dbt:
     def build(
         self,
         warehouse: Database,
-        as_of: str,
+        as_of: str | None = None,
         *,
         full_refresh: bool = False,
         select: str | None = None,
+        data_tests: bool = False,
     ) -> list[str]:
-        """Builds as `loyalty build` does, but without the tests of the data; gives what failed."""
+        """Builds as `loyalty build` does, without testing the data unless asked; what failed."""
         arguments = dbt_build_arguments(as_of=as_of, full_refresh=full_refresh, select=select)
-        arguments += ["--exclude-resource-type", "test"]
+        if not data_tests:
+            arguments += ["--exclude-resource-type", "test"]
         result = self._invoke(warehouse, self.manifest(warehouse), arguments)
         results = getattr(result.result, "results", None) or []
         self.compiled = {

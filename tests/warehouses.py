@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from psycopg import sql
 from sqlalchemy.dialects import postgresql
 
 from orchestration import sync
-from orchestration.build import BuildResult, dbt_build_arguments, run_dbt
 from orchestration.database import Database
 from orchestration.operational.tables import metadata
 
@@ -61,21 +59,6 @@ def insert_rows(database: Database, tables: Tables) -> None:
 
 def _text(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, dict | list) else value
-
-
-def build(
-    target: Database,
-    as_of: str,
-    folder: Path,
-    select: str | None = None,
-    *,
-    full_refresh: bool = False,
-) -> BuildResult:
-    """Runs dbt on a warehouse that has been synced, and fails with what dbt says."""
-    arguments = dbt_build_arguments(as_of=as_of, full_refresh=full_refresh, select=select)
-    result = run_dbt(target, arguments, target_dir=folder, quiet=True)
-    assert not result.failures, "\n".join(result.failures)
-    return result
 
 
 def filled_warehouse(source_url: str, warehouse_url: str, tables: Tables) -> Database:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import PostgresServer
+from dbt_in_process import Dbt
 from oracles.history import random_history
 from psycopg import Cursor, Rollback
 from psycopg.rows import TupleRow
-from warehouses import build, filled_warehouse
+from warehouses import filled_warehouse
 
 from orchestration import segments
 from orchestration.database import Database
@@ -40,7 +42,7 @@ def examples(page: Path) -> list[Example]:
 
 
 @pytest.fixture(scope="module")
-def built(server, tmp_path_factory: pytest.TempPathFactory) -> Database:  # type: ignore[no-untyped-def]
+def built(server: PostgresServer, dbt: Dbt) -> Database:
     source, target = (server.url(server.create_database()) for _ in range(2))
     history = random_history(4, customers=6)
     history.add(
@@ -51,7 +53,7 @@ def built(server, tmp_path_factory: pytest.TempPathFactory) -> Database:  # type
     )
     warehouse = filled_warehouse(source, target, history.tables)
     segments.compile_rules(warehouse)
-    build(warehouse, AS_OF, tmp_path_factory.mktemp("dbt"))
+    assert dbt.build(warehouse, AS_OF) == []
     return warehouse
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
+from dbt_in_process import Dbt
 from oracles.history import History, random_history
 from oracles.registry import ORACLES
 from psycopg import sql
 from psycopg.rows import dict_row
-from warehouses import build, filled_warehouse
+from warehouses import filled_warehouse
 
 from orchestration.database import Database
 
@@ -41,7 +41,7 @@ class Built:
 def built(
     request: pytest.FixtureRequest,
     servers: dict[int, Any],
-    tmp_path_factory: pytest.TempPathFactory,
+    dbt: Dbt,
 ) -> Built:
     major, seed, as_of = request.param
     if major not in servers:
@@ -50,8 +50,7 @@ def built(
     history = random_history(seed, as_of=as_of)
     source, target = (server.url(server.create_database()) for _ in range(2))
     warehouse = filled_warehouse(source, target, history.tables)
-    folder: Path = tmp_path_factory.mktemp("dbt")
-    build(warehouse, as_of.isoformat(), folder, SELECT)
+    assert dbt.build(warehouse, as_of.isoformat(), select=SELECT, data_tests=True) == []
     return Built(history, warehouse)
 
 

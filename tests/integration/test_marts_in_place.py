@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from conftest import PostgresServer
+from dbt_in_process import Dbt
 from oracles.history import random_history
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
-from warehouses import build, filled_warehouse
+from warehouses import filled_warehouse
 
 from orchestration import segments
 from orchestration.build import run_dbt
 from orchestration.database import Database
-from orchestration.errors import LoyaltyError
 
 AS_OF = "2025-01-08T15:30:00+00:00"
 VIEWS = """
@@ -40,7 +41,7 @@ def row_versions(connection: Connection[TupleRow]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def built(server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Database, Path]:  # type: ignore[no-untyped-def]
+def warehouse(server: PostgresServer, dbt: Dbt) -> Database:
     source, target = (server.url(server.create_database()) for _ in range(2))
     history = random_history(4, customers=6)
     history.add(
@@ -51,25 +52,20 @@ def built(server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Database, P
     )
     warehouse = filled_warehouse(source, target, history.tables)
     segments.compile_rules(warehouse)
-    folder = tmp_path_factory.mktemp("dbt")
-    build(warehouse, AS_OF, folder)
-    return warehouse, folder
+    assert dbt.build(warehouse, AS_OF, data_tests=True) == []
+    return warehouse
 
 
 def test_a_full_refresh_writes_no_equal_row_and_keeps_the_views_of_analysts(
-    built: tuple[Database, Path],
+    warehouse: Database, dbt: Dbt
 ) -> None:
-    warehouse, folder = built
     with warehouse.connect() as connection:
         connection.execute(VIEWS)
         before = row_versions(connection)
         members = connection.execute("select count(*) from analyst.members").fetchone()
     assert members
     assert members[0] > 0
-    arguments = ["build", "--full-refresh", "--exclude-resource-type", "unit_test"]
-    arguments += ["--vars", f"{{as_of: '{AS_OF}'}}"]
-    result = run_dbt(warehouse, arguments, target_dir=folder, quiet=True)
-    assert not result.failures
+    assert dbt.build(warehouse, AS_OF, full_refresh=True, data_tests=True) == []
     with warehouse.connect() as connection:
         assert row_versions(connection) == before
         assert len(before) > 12
@@ -77,30 +73,27 @@ def test_a_full_refresh_writes_no_equal_row_and_keeps_the_views_of_analysts(
             connection.execute(f"select count(*) from analyst.{view}")
 
 
-def test_the_unit_tests_of_the_models_pass(built: tuple[Database, Path]) -> None:
-    warehouse, folder = built
+def test_the_unit_tests_of_the_models_pass(warehouse: Database, tmp_path: Path) -> None:
     arguments = ["test", "--select", "test_type:unit"]
-    result = run_dbt(warehouse, arguments, target_dir=folder, quiet=True)
+    result = run_dbt(warehouse, arguments, target_dir=tmp_path, quiet=True)
     assert not result.failures, "\n".join(result.failures)
     assert result.counts["pass"] > 15
 
 
 def test_a_selection_that_would_read_what_a_crash_has_emptied_is_refused(
-    built: tuple[Database, Path],
+    warehouse: Database, dbt: Dbt
 ) -> None:
-    warehouse, folder = built
-    selected = ["build", "--select", "fct_point_lots", "--vars", f"{{as_of: '{AS_OF}'}}"]
-    with pytest.raises(LoyaltyError, match="holds not all rows, or others"):
-        run_dbt(warehouse, selected, target_dir=folder, quiet=True)  # the last run was a full one
-    build(warehouse, AS_OF, folder)
-    assert not run_dbt(warehouse, selected, target_dir=folder, quiet=True).failures
+    def build_lots(select: str = "fct_point_lots") -> str:
+        return "\n".join(dbt.build(warehouse, AS_OF, select=select, data_tests=True))
+
+    assert "holds not all rows, or others" in build_lots()  # the last run was a full one
+    assert dbt.build(warehouse, AS_OF) == []
+    assert build_lots() == ""
     with warehouse.connect() as connection:
         # As after a restart: the unlogged tables were built before the server started.
         connection.execute(
             "update ops.model_watermarks set built_at = pg_postmaster_start_time() "
             "where model like 'intermediate.%'"
         )
-    with pytest.raises(LoyaltyError, match=r"Select what lies above, too: --select \+<model>"):
-        run_dbt(warehouse, selected, target_dir=folder, quiet=True)
-    selected[2] = "+fct_point_lots"
-    assert not run_dbt(warehouse, selected, target_dir=folder, quiet=True).failures
+    assert "Select what lies above, too: --select +<model>" in build_lots()
+    assert build_lots("+fct_point_lots") == ""

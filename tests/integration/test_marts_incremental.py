@@ -150,11 +150,6 @@ def compare(
             yield from (f"    {row}" for row in sorted(map(str, extra))[:5])
 
 
-@pytest.fixture(scope="module")
-def dbt(tmp_path_factory: pytest.TempPathFactory) -> Dbt:
-    return Dbt(tmp_path_factory.mktemp("dbt"))
-
-
 @pytest.fixture
 def new_world(dbt: Dbt, new_database_on: Callable[[int], str]) -> Callable[[int, int], World]:
     def make(seed: int, major: int) -> World:

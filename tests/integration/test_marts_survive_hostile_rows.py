@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import PostgresServer
-from warehouses import build, filled_warehouse
+from dbt_in_process import Dbt
+from warehouses import filled_warehouse
 
 from orchestration.database import Database
 from orchestration.segments import compile_rules
@@ -107,11 +107,11 @@ TABLES: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def marts(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def marts(server: PostgresServer, dbt: Dbt) -> Iterator[Database]:
     names = [server.create_database() for _ in range(2)]
     warehouse = filled_warehouse(server.url(names[0]), server.url(names[1]), TABLES)
     compile_rules(warehouse)
-    build(warehouse, AS_OF, tmp_path_factory.mktemp("dbt"))
+    assert dbt.build(warehouse, AS_OF, data_tests=True) == []
     yield warehouse
     for name in names:
         server.drop_database(name)
@@ -178,7 +178,7 @@ def test_spend_that_is_not_a_number_is_null(marts: Database) -> None:
 
 
 def test_a_full_refresh_writes_only_what_differs_and_keeps_what_was_built_upon(
-    marts: Database, tmp_path: Path
+    marts: Database, dbt: Dbt
 ) -> None:
     tables = ["fct_orders", "dim_rewards", "dim_customers", "fct_points_daily", "loyalty_analytics"]
     with marts.connect() as connection:
@@ -188,7 +188,7 @@ def test_a_full_refresh_writes_only_what_differs_and_keeps_what_was_built_upon(
         connection.execute("delete from marts.fct_orders where shop_id = 3")
         connection.execute("insert into marts.fct_orders (shop_id, order_id) values (9, 'gone')")
         connection.execute("update marts.dim_rewards set reward_value = null")
-    build(marts, AS_OF, tmp_path, full_refresh=True)
+    assert dbt.build(marts, AS_OF, full_refresh=True, data_tests=True) == []
     after = {name: _image(marts, name) for name in tables}
     values = {name: [row for _, row in rows] for name, rows in after.items()}
     assert values == {name: [row for _, row in rows] for name, rows in before.items()}

@@ -166,8 +166,7 @@ def warehouse(server: Any) -> Database:
 
 
 @pytest.fixture(scope="module")
-def models(warehouse: Database, tmp_path_factory: pytest.TempPathFactory) -> list[Model]:
-    dbt = Dbt(tmp_path_factory.mktemp("dbt"))
+def models(warehouse: Database, dbt: Dbt) -> list[Model]:
     compiled: dict[str, list[str]] = {}
     for as_of in AS_OF:
         assert not dbt.build(warehouse, as_of)

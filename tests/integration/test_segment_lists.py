@@ -6,17 +6,17 @@ import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from dbt_in_process import Dbt
 from oracles import kpis, lists, standings
 from oracles.history import History, Row, random_history
 from oracles.lists import Stay, Suppression
 from psycopg import sql
 from psycopg.rows import dict_row
-from warehouses import build, filled_warehouse
+from warehouses import filled_warehouse
 
 from orchestration.database import Database
 
@@ -135,7 +135,7 @@ def suppress(connection: psycopg.Connection[Any], row: Suppression) -> None:
 def built(
     request: pytest.FixtureRequest,
     servers: dict[int, Any],
-    tmp_path_factory: pytest.TempPathFactory,
+    dbt: Dbt,
 ) -> Built:
     major, seed, as_of = request.param
     if major not in servers:
@@ -155,8 +155,7 @@ def built(
             )
         for row in suppressions:
             suppress(connection, row)
-    folder: Path = tmp_path_factory.mktemp("dbt")
-    build(warehouse, as_of.isoformat(), folder, SELECT)
+    assert dbt.build(warehouse, as_of.isoformat(), select=SELECT, data_tests=True) == []
     return Built(history, warehouse, suppressions)
 
 

@@ -47,14 +47,12 @@ CATALOGUE = load_catalogue()
 
 
 @pytest.fixture(scope="module")
-def warehouse(
-    server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
+def warehouse(server: PostgresServer, dbt: Dbt) -> Iterator[Database]:
     names = [server.create_database() for _ in range(2)]
     target = filled_warehouse(server.url(names[0]), server.url(names[1]), tables())
     compile_rules(target)
     (as_of,) = rows(target, "select max(snapshot_at) from ops.sync_runs")[0]
-    assert Dbt(tmp_path_factory.mktemp("dbt")).build(target, as_of.isoformat()) == []
+    assert dbt.build(target, as_of.isoformat()) == []
     yield target
     for name in names:
         server.drop_database(name)

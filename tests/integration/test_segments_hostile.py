@@ -98,13 +98,10 @@ OF_OTHERS = {
 
 
 @pytest.fixture(scope="module")
-def siege(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
+def siege(server: PostgresServer, dbt: Dbt) -> Iterator[Siege]:
     names = [server.create_database() for _ in range(2)]
     application, target = map(server.url, names)
-    warehouse, dbt = (
-        filled_warehouse(application, target, tables()),
-        Dbt(tmp_path_factory.mktemp("dbt")),
-    )
+    warehouse = filled_warehouse(application, target, tables())
 
     def rows(query: str) -> list[tuple[Any, ...]]:
         with warehouse.connect() as connection:

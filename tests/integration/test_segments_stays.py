@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import PostgresServer
+from dbt_in_process import Dbt
 from warehouses import filled_warehouse, operational
 
 from orchestration import sync
@@ -108,7 +110,7 @@ class Story:
 
     source: Database
     warehouse: Database
-    folder: Path
+    dbt: Dbt
     as_of: list[datetime] = field(default_factory=list)
     stays: list[set[tuple[Any, ...]]] = field(default_factory=list)
     versions: list[list[tuple[Any, ...]]] = field(default_factory=list)
@@ -117,17 +119,13 @@ class Story:
         with self.warehouse.connect() as connection:
             return connection.execute(query.encode()).fetchall()
 
-    def dbt(self, arguments: list[str]) -> None:
-        result = run_dbt(self.warehouse, arguments, target_dir=self.folder, quiet=True)
-        assert not result.failures
-
     def build(self, *changes: str) -> None:
         with self.source.connect(autocommit=True) as connection:
             for change in changes:
                 connection.execute(change.encode())
         self.as_of.append(sync.sync(self.source, "public", self.warehouse).snapshot_at)
         compile_rules(self.warehouse)
-        self.dbt(dbt_build_arguments(select=SELECT))
+        assert self.dbt.build(self.warehouse, select=SELECT, data_tests=True) == []
         self.stays.append(set(self.rows(STAYS.format("ops"))))
         self.versions.append(
             self.rows("select xmin::text, ctid::text from ops.segment_stays")
@@ -137,10 +135,10 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Story:
+def story(server: PostgresServer, dbt: Dbt) -> Story:
     source_url, warehouse_url = (server.url(server.create_database()) for _ in range(2))
     warehouse = filled_warehouse(source_url, warehouse_url, TABLES)
-    story = Story(operational(source_url), warehouse, tmp_path_factory.mktemp("dbt"))
+    story = Story(operational(source_url), warehouse, dbt)
     story.build()
     story.build()
     story.build(
@@ -274,9 +272,11 @@ def test_figures_of_the_members_are_right(story: Story) -> None:
     assert figures == ("20.00", "800.00", "24.00", 3, 0, story.as_of[3])
 
 
-def test_the_past_is_built_beside_and_shows_the_stays_of_then(story: Story) -> None:
+def test_the_past_is_built_beside_and_shows_the_stays_of_then(story: Story, tmp_path: Path) -> None:
     as_of = story.as_of[1].isoformat()
-    story.dbt(dbt_build_arguments(as_of=as_of, past=True, select=SELECT))
+    arguments = dbt_build_arguments(as_of=as_of, past=True, select=SELECT)
+    result = run_dbt(story.warehouse, arguments, target_dir=tmp_path, quiet=True)
+    assert result.failures == []
     assert set(story.rows(STAYS.format("ops_asof"))) == story.stays[0]
 
 
@@ -289,6 +289,5 @@ def test_constants_of_another_plan_stop_the_build_and_never_meet_a_wrong_predica
             ['{"field": "points_balance", "op": "lt", "value": 500}'],
         )
     compile_rules(story.warehouse)
-    arguments = dbt_build_arguments(select="int_segment_matches")
-    result = run_dbt(story.warehouse, arguments, target_dir=story.folder, quiet=True)
-    assert "int_segment_parameters" in " ".join(result.failures)
+    failures = story.dbt.build(story.warehouse, select="int_segment_matches", data_tests=True)
+    assert "int_segment_parameters" in " ".join(failures)
