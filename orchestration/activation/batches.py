@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import psycopg
 from psycopg import sql
@@ -13,9 +14,13 @@ from psycopg import sql
 from orchestration.activation.pace import Pace, Patience
 from orchestration.activation.session import ATTEMPTS, Connection, Session
 from orchestration.activation.spool import Batch, batches, key_of
+from orchestration.errors import LoyaltyError
 
 PARTS = 10
 """Into how many parts a batch that failed is cut, to find the rows that cannot be written."""
+
+SETTLED_BATCHES = 10
+"""After how many batches the server is asked to have them on disk, which takes it a moment."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +83,49 @@ class Writer:
                 was. All batches before are in.
         """
         written = Written()
-        for batch in batches(lines, wanted, self.pace.most_rows):
+        left = batches(lines, wanted, self.pace.most_rows)
+        while some := list(islice(left, SETTLED_BATCHES)):
+            if not self._is_settled(work, some, written):
+                self._write_again(work, some, written)
+        return written
+
+    def _is_settled(self, work: Work, some: Sequence[Batch], written: Written) -> bool:
+        """Writes batches; whether they are there to stay then.
+
+        They may not be where the connection was lost meanwhile: if the server crashed, what it had
+        not on disk yet is gone, though its commit was answered.
+        """
+        connections = self.session.connections
+        for batch in some:
             self.pace.wait(len(batch))
             self.require_lock()
             attempts = ATTEMPTS if self.patience.is_left else 1
             self._write_or_split(work, batch, written, attempts=attempts)
-        return written
+        self.session.retried(self.session.settle)
+        return self.session.connections == connections
+
+    def _write_again(self, work: Work, some: Sequence[Batch], written: Written) -> None:
+        """Writes batches that may be gone, one by one; of what is there, nothing is written.
+
+        All rows but those that fail now are counted already.
+        """
+        failed: Counter[int] = Counter()
+        for batch in some:
+            for _ in range(ATTEMPTS):
+                again = Written()
+                if self._is_settled(work, [batch], again):
+                    break
+            else:
+                database = self.session.database
+                raise LoyaltyError(
+                    f"The connection to the {database.name} at {database.location} was lost again "
+                    "and again, each time within one batch.",
+                    remedy="Most of what was committed stays; run the command again for the rest.",
+                    is_transient=True,
+                )
+            failed += again.failed
+            written.reasons |= again.reasons
+        written.failed |= failed
 
     def _write_or_split(self, work: Work, batch: Batch, written: Written, *, attempts: int) -> None:
         transaction = _Transaction(self, work, batch, short_waits=attempts == 1)

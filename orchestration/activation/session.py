@@ -63,6 +63,8 @@ class Session:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.connections = 0
+        """How often one was opened: more than before, and one was lost in between."""
         self._connection: Connection | None = None
 
     def __enter__(self) -> Session:
@@ -75,10 +77,23 @@ class Session:
 
     @contextmanager
     def writing(self, *, short_waits: bool = False) -> Iterator[Connection]:
-        """A transaction that writes: it sees what others commit while it waits for their locks."""
+        """A transaction that writes: it sees what others commit while it waits for their locks.
+
+        Its commit does not wait for the disk, nor make the application's commits wait for it: what
+        a crash of the server may take along is not sure to stay before `settle` returns.
+        """
         lock_timeout = SHORT_LOCK_TIMEOUT if short_waits else LOCK_TIMEOUT
         with self._transaction(IsolationLevel.READ_COMMITTED, lock_timeout, WRITE_TIMEOUT) as open_:
+            open_.execute("set local synchronous_commit = off")
             yield open_
+
+    def settle(self) -> None:
+        """Returns when all that was written before outlives a crash, as far as the server cares."""
+        with self._transaction(
+            IsolationLevel.READ_COMMITTED, LOCK_TIMEOUT, WRITE_TIMEOUT
+        ) as connection:
+            # A commit waits for the log up to its own record; changing nothing, it has none.
+            connection.execute("create temporary table loyalty_settled () on commit drop")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -148,9 +163,11 @@ class Session:
         return self._connection
 
     def _open(self) -> Connection:
-        return self.database.connect(
+        connection = self.database.connect(
             autocommit=True, application_name="loyalty-activation", client_encoding="utf8"
         )
+        self.connections += 1
+        return connection
 
 
 def _is_enough(state: RetryCallState, attempts: int) -> bool:

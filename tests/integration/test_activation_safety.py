@@ -303,6 +303,25 @@ def test_a_connection_lost_in_the_middle_of_a_batch_is_healed(
     assert sum(s.added for s in result.segments) == 200
 
 
+COMMITS_ARE_TOLD = """
+do $do$ begin
+    execute format('alter database %I set synchronous_commit = on', current_database());
+end $do$;
+create table told (what text, synchronous_commit text);
+create function tell_batch() returns trigger language plpgsql as $$ begin
+    insert into told values ('batch', current_setting('synchronous_commit'));
+    return null;
+end $$;
+create trigger tell after insert on customer_segment_memberships
+for each row execute function tell_batch();
+create function tell_settled() returns event_trigger language plpgsql as $$ begin
+    insert into told select 'settled', current_setting('synchronous_commit')
+    from pg_event_trigger_ddl_commands() where object_identity ~ 'loyalty_settled';
+end $$;
+create event trigger tell_settled on ddl_command_end execute function tell_settled();
+"""
+
+
 def at_commits(verdicts: Sequence[Cut]) -> Callable[[bytes], Cut]:
     """Judges a client's messages: only its commits are cut, in turn, as long as there are any."""
     left = iter(verdicts)
@@ -329,6 +348,40 @@ def test_a_connection_lost_at_a_commit_is_healed_and_counted_once(
     assert [(s.added, s.skipped, s.failed) for s in result.segments] == [(100, 0, 0), (100, 0, 0)]
     assert (result.problems, complete(world)) == ([], True)
     assert world.rows(DOUBLES) == []
+
+
+def test_what_a_crash_of_the_server_took_along_is_written_again_and_counted_once(
+    world: World, small_batches: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commits are answered before they are on disk; a crash then ends all connections."""
+    two_shops(world)
+    ((last,),) = world.rows("select coalesce(max(id), 0) from customer_segment_memberships")
+    commits = itertools.count(1)
+
+    def judge_block(block: bytes) -> Cut:
+        if COMMIT in block and next(commits) == 3:
+            gone = "delete from customer_segment_memberships where id > %s returning id"
+            assert world.rows(gone, last)
+            return Cut.LOSE_IT
+        return Cut.PASS
+
+    with through_proxy(world.operational.url, judge_block) as (url, proxy):
+        monkeypatch.setattr(world, "operational", Database("application", url, "A"))
+        result = world.activate()
+    assert proxy.cuts == 1
+    assert [(s.added, s.skipped, s.failed) for s in result.segments] == [(100, 0, 0), (100, 0, 0)]
+    assert (result.problems, complete(world)) == ([], True)
+
+
+def test_batches_do_not_wait_for_the_disk_and_every_few_of_them_do(
+    new_world: Callable[..., World], small_batches: None
+) -> None:
+    world = new_world()
+    two_shops(world)
+    world.application.execute(COMMITS_ARE_TOLD)
+    world.activate()
+    told = world.rows("select distinct what, synchronous_commit from told order by what")
+    assert told == [("batch", "off"), ("settled", "on")]
 
 
 def test_a_connection_that_cannot_be_had_back_ends_the_run_in_plain_words(
