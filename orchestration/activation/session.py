@@ -59,12 +59,14 @@ class Session:
 
     Nothing is kept in the session but the connection itself: every transaction brings its settings
     and its rows with it, so a pooler in transaction mode may stand in between.
+
+    Attributes:
+        connections: How many were opened so far: more than before, and one was lost in between.
     """
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.connections = 0
-        """How often one was opened: more than before, and one was lost in between."""
         self._connection: Connection | None = None
 
     def __enter__(self) -> Session:

@@ -18,6 +18,7 @@ BATCH_BYTES = 8 * 1024 * 1024
 BATCH_SHOPS = 100
 """Each shop of a batch takes a place in the lock table, which the application needs too."""
 BLOCK_BYTES = 256 * 1024
+"""How much of a file is sent at once."""
 
 Batch = list[bytes]
 
