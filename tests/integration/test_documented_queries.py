@@ -53,7 +53,7 @@ def built(server: PostgresServer, dbt: Dbt) -> Database:
     )
     warehouse = filled_warehouse(source, target, history.tables)
     segments.compile_rules(warehouse)
-    assert dbt.build(warehouse, AS_OF) == []
+    assert dbt.build(warehouse, AS_OF, data_tests=True) == []
     return warehouse
 
 

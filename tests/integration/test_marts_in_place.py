@@ -13,8 +13,9 @@ from psycopg.rows import TupleRow
 from warehouses import filled_warehouse
 
 from orchestration import segments
-from orchestration.build import run_dbt
+from orchestration.build import dbt_build_arguments, run_dbt
 from orchestration.database import Database
+from orchestration.errors import LoyaltyError
 
 AS_OF = "2025-01-08T15:30:00+00:00"
 VIEWS = """
@@ -81,19 +82,21 @@ def test_the_unit_tests_of_the_models_pass(warehouse: Database, tmp_path: Path) 
 
 
 def test_a_selection_that_would_read_what_a_crash_has_emptied_is_refused(
-    warehouse: Database, dbt: Dbt
+    warehouse: Database, dbt: Dbt, tmp_path: Path
 ) -> None:
-    def build_lots(select: str = "fct_point_lots") -> str:
-        return "\n".join(dbt.build(warehouse, AS_OF, select=select, data_tests=True))
-
-    assert "holds not all rows, or others" in build_lots()  # the last run was a full one
-    assert dbt.build(warehouse, AS_OF) == []
-    assert build_lots() == ""
+    lots = "fct_point_lots"
+    arguments = dbt_build_arguments(as_of=AS_OF, select=lots)
+    with pytest.raises(LoyaltyError, match="holds not all rows, or others"):
+        # The last run was a full one.
+        run_dbt(warehouse, arguments, target_dir=tmp_path, quiet=True)
+    assert dbt.build(warehouse, AS_OF, data_tests=True) == []
+    assert dbt.build(warehouse, AS_OF, select=lots, data_tests=True) == []
     with warehouse.connect() as connection:
         # As after a restart: the unlogged tables were built before the server started.
         connection.execute(
             "update ops.model_watermarks set built_at = pg_postmaster_start_time() "
             "where model like 'intermediate.%'"
         )
-    assert "Select what lies above, too: --select +<model>" in build_lots()
-    assert build_lots("+fct_point_lots") == ""
+    with pytest.raises(LoyaltyError, match=r"Select what lies above, too: --select \+<model>"):
+        run_dbt(warehouse, arguments, target_dir=tmp_path, quiet=True)
+    assert dbt.build(warehouse, AS_OF, select=f"+{lots}", data_tests=True) == []

@@ -1,4 +1,4 @@
-"""How memberships come, go and stay over builds, through dbt as a user runs it."""
+"""How memberships come, go and stay over builds of dbt."""
 
 from __future__ import annotations
 
